@@ -1,0 +1,101 @@
+"""`edgesynth`: finds the command's file, runs it, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+
+import rich_click as click
+from edgesynth_rt import __version__
+
+COMMANDS = [
+    "demo",
+    "train",
+    "evolve",
+    "export",
+    "check",
+    "bench",
+    "predict",
+    "report",
+    "compare",
+    "inspect",
+    "doctor",
+]
+
+EXIT_CODES = """\b
+Exit codes: 0 done; 1 a check or requirement does not hold; 2 wrong usage or bad input;
+3 device unreachable; 4 something is missing (the message says how to get it);
+5 the measurement is invalid; 130 interrupted."""
+
+
+class _CommandPerFile(click.RichGroup):
+    """Loads `edgesynth.cli.NAME` when the command NAME is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"edgesynth.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from edgesynth.core.errors import nearest
+
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            ctx.fail(f'no command "{args[0]}"; {nearest(args[0], list(COMMANDS))}')
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_CommandPerFile,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="edgesynth")
+def cli() -> None:
+    """Makes a trained network meet an operational requirement on a Jetson, and proves it."""
+
+
+def main() -> None:
+    """Entry point of the `edgesynth` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return per kind of ending
+    """Run one command line and return its exit code."""
+    from edgesynth_rt.errors import EdgesynthError
+
+    try:
+        result = cli.main(arguments, prog_name="edgesynth", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except EdgesynthError as error:
+        return _fail(arguments, str(error), error.exit_code)
+    except click.ClickException as error:
+        if "--json" in arguments:
+            return _fail(arguments, error.format_message(), 2)
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return _fail(arguments, "interrupted; what was finished is kept", 130)
+    except MemoryError:
+        return _fail(arguments, "out of memory; use a smaller --batch or network", 2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def _fail(arguments: list[str], message: str, code: int) -> int:
+    print(f"edgesynth: {message}", file=sys.stderr)
+    if "--json" in arguments:
+        print(json.dumps({"schema": "edgesynth.error/1", "error": message, "exit_code": code}))
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Hardware: boards and targets as data, operation counts, and the roofline model."""

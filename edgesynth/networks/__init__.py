@@ -1,0 +1,1 @@
+"""Networks: the zoo, a user's own factory, and the `.edgenet` folder."""

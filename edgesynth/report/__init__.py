@@ -1,0 +1,1 @@
+"""Reports: records and histories to one self-contained page."""

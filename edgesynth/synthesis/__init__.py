@@ -1,0 +1,1 @@
+"""Synthesis: new, smaller networks from a parent."""

@@ -1,0 +1,1 @@
+"""Tasks: their loss, their metric, and the training loop."""
