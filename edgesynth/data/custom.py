@@ -4,39 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from edgesynth.core.dataset import Dataset, Split
 from edgesynth.core.errors import UserError
-from edgesynth.core.factory import import_factory
 from edgesynth.data.splits import Subset, balanced_order, take
 
 
 def load_custom(
-    factory: str, *, name: str, seed: int, validation: float | int | None, limit: int | None
+    factory: Callable[..., Any],
+    *,
+    name: str,
+    seed: int,
+    validation: float | int | None,
+    limit: int | None,
 ) -> Dataset:
     """What `factory` returns, checked, so that a mistake shows here and not in the training.
 
     The function gets `seed` and `validation` by keyword when it has parameters of these names.
-    `limit` keeps that many train images. Raises UserError when the function cannot be imported,
-    or what it returns is not a data set.
+    `limit` keeps that many train images. Raises UserError when it does not return a data set.
     """
-    function = import_factory(factory)
-    known = inspect.signature(function).parameters
+    known = inspect.signature(factory).parameters
     given = {"seed": seed, "validation": validation}
-    dataset = function(
+    dataset = factory(
         **{key: value for key, value in given.items() if key in known and value is not None}
     )
     if not isinstance(dataset, Dataset):
         raise UserError(
-            f'"{factory}" returned {type(dataset).__name__}, not an edgesynth.core.dataset.Dataset'
+            f'"{name}" returned {type(dataset).__name__}, not an edgesynth.core.dataset.Dataset'
         )
     for part in ("train", "validation", "test"):
-        _check(dataset, getattr(dataset, part), f"{factory}: {part}")
+        _check(dataset, getattr(dataset, part), f"{name}: {part}")
     channels = dataset.input_shape[0]
     if not len(dataset.mean) == len(dataset.std) == channels or min(dataset.std) <= 0:
-        raise UserError(f"{factory}: mean and std need one value per channel, std above 0")
+        raise UserError(f"{name}: mean and std need one value per channel, std above 0")
     train = dataset.train
     if limit is not None:
         train = Subset(train, take(balanced_order(train.labels, seed), limit, name))

@@ -106,7 +106,7 @@ def read_image(path: Path, size: int) -> Pixels:
             image.draft("RGB", (size, size))  # lets JPEG decode at a fraction of its size
             picture = image.convert("RGBA" if "transparency" in image.info else "RGB")
             picture = picture.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning) as error:
+    except Exception as error:  # decoders raise whatever a damaged file makes them run into
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"image {path} cannot be read ({reason}); replace or remove it") from None
     scale = size / min(picture.size)

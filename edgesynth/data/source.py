@@ -23,7 +23,7 @@ from pathlib import Path
 
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError, nearest
-from edgesynth.core.factory import is_factory
+from edgesynth.core.factory import import_factory, is_factory
 from edgesynth.core.progress import Progress, Silent
 
 _SPELLING = re.compile(
@@ -178,15 +178,16 @@ def _custom(request: _Request) -> Dataset:
     from edgesynth.data import custom
 
     try:
-        return custom.load_custom(
-            f"{request.spec.kind}:{request.spec.place}",
-            name=request.spec.text,
-            seed=request.seed,
-            validation=request.validation,
-            limit=request.spec.limit,
-        )
+        factory = import_factory(f"{request.spec.kind}:{request.spec.place}")
     except UserError as error:
         raise UserError(f"{error} (built-in data sets: {', '.join(kinds())})") from None
+    return custom.load_custom(
+        factory,
+        name=request.spec.text,
+        seed=request.seed,
+        validation=request.validation,
+        limit=request.spec.limit,
+    )
 
 
 _LOADERS: dict[str, Callable[[_Request], Dataset]] = {

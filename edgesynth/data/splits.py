@@ -74,7 +74,8 @@ def statistics(images: Iterable[Pixels]) -> tuple[tuple[float, ...], tuple[float
     """Mean and standard deviation per channel of uint8 pixels, taken as 0..1.
 
     `images` yields blocks of shape (n, channels, height, width), small ones: counting widens them.
-    Exact: the pixels are counted by value, so nothing is rounded before the division.
+    Exact: the pixels are counted by value, so nothing is rounded before the division. A channel
+    with one value only gets deviation 1, so that dividing by it is harmless.
     """
     counts: list[npt.NDArray[np.int64]] = []
     for block in images:
@@ -86,7 +87,7 @@ def statistics(images: Iterable[Pixels]) -> tuple[tuple[float, ...], tuple[float
         float(count @ (values - mean) ** 2 / count.sum())
         for count, mean in zip(counts, means, strict=True)
     ]
-    return tuple(means), tuple(variance**0.5 for variance in variances)
+    return tuple(means), tuple(variance**0.5 or 1.0 for variance in variances)
 
 
 @dataclass(frozen=True)
