@@ -82,12 +82,13 @@ def statistics(images: Iterable[Pixels]) -> tuple[tuple[float, ...], tuple[float
         found = [np.bincount(channel.ravel(), minlength=256) for channel in block.swapaxes(0, 1)]
         counts = [a + b for a, b in zip(counts, found, strict=True)] if counts else found
     values = np.arange(256) / 255
-    means = [float(count @ values / count.sum()) for count in counts]
-    variances = [
-        float(count @ (values - mean) ** 2 / count.sum())
-        for count, mean in zip(counts, means, strict=True)
-    ]
-    return tuple(means), tuple(variance**0.5 or 1.0 for variance in variances)
+    means, deviations = [], []
+    for count in counts:
+        mean = float(count @ values / count.sum())
+        variance = float(count @ (values - mean) ** 2 / count.sum())
+        means.append(mean)
+        deviations.append(variance**0.5 if np.count_nonzero(count) > 1 else 1.0)
+    return tuple(means), tuple(deviations)
 
 
 @dataclass(frozen=True)
