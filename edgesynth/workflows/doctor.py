@@ -176,7 +176,7 @@ _PACKAGES = (
     _Package(
         name="NVIDIA's parser",
         module="tensorrt_rtx_bindings",
-        distributions=("tensorrt-rtx-cu12-bindings",),
+        distributions=("tensorrt-rtx-cu12-libs",),  # the module comes in another: both are seen
         without="`check` cannot ask NVIDIA's own ONNX parser; it needs no GPU",
         add="tensorrt-rtx-cu12-bindings tensorrt-rtx-cu12-libs",
     ),
