@@ -8,6 +8,7 @@ import os
 import sys
 
 import rich_click as click
+
 from edgesynth_rt import __version__
 
 COMMANDS = [
@@ -68,7 +69,7 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return per kind of ending
+def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     from edgesynth_rt.errors import EdgesynthError
 
