@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import rich_click as click
-from edgesynth_rt import errors
 
 from edgesynth.cli.main import COMMANDS, EXIT_CODES, cli
+from edgesynth_rt import errors
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(file.stem for file in (ROOT / "edgesynth" / "cli").glob("[a-z]*.py"))

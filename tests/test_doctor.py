@@ -44,8 +44,9 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def bare(root, tmp_path):
+def bare(root, tmp_path, monkeypatch):
     """A machine without any file or program of the system."""
+    monkeypatch.setenv("EDGESYNTH_HOME", str(tmp_path / "cache"))
     return Machine(root=root, path=str(tmp_path / "bin"))
 
 
@@ -87,6 +88,16 @@ def test_nothing_of_the_system(bare):
         assert found[name].status == "missing", name
         assert found[name].add
         assert not found[name].essential
+
+
+@pytest.mark.parametrize("place", ["root/usr/share/datasets", "cache"])
+def test_fashion_mnist_where_train_would_find_it(bare, tmp_path, place):
+    folder = tmp_path / place / "fashion-mnist"
+    kinds = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"]
+    write(folder, {f"{kind}-ubyte.gz": "" for kind in kinds})
+    assert by_name(bare)["data: fashion-mnist"].detail == str(folder)
+    (folder / "t10k-labels-idx1-ubyte.gz").unlink()  # three of the four are no data set
+    assert by_name(bare)["data: fashion-mnist"].status == "missing"
 
 
 def test_a_tx2_with_jetpack_4(root, tmp_path):

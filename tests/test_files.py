@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from edgesynth_rt import files
-from edgesynth_rt.errors import UserError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from edgesynth_rt import files
+from edgesynth_rt.errors import UserError
 
 DEPLOY = Path(files.__file__).parents[1]
 TEXT = st.text(st.characters(codec="utf-8"))

@@ -4,11 +4,12 @@ import msgspec
 import pytest
 
 from edgesynth.core.errors import UserError
-from edgesynth.core.history import SCHEMA, Offspring, read_history
+from edgesynth.core.history import SCHEMA, Offspring, Run, read_history, read_run
 
 
 def offspring(number: int) -> Offspring:
     return Offspring(
+        schema=SCHEMA,
         id=f"g02-{number}",
         generation=2,
         parent="g01-1",
@@ -20,7 +21,6 @@ def offspring(number: int) -> Offspring:
         size_bytes=4400,
         accuracy_at_birth=0.61,
         accuracy=0.9,
-        selected=number == 1,
         epochs=2,
         seconds=1.5,
         network=f"networks/g02-{number}.edgenet",
@@ -43,6 +43,34 @@ def test_whole_lines_come_back_as_they_were(file):
     assert msgspec.json.decode(LINES[0])["schema"] == SCHEMA
 
 
+def test_what_was_chosen_stands_in_the_run_not_in_the_line(file):
+    run = Run(
+        command="edgesynth evolve parent.edgenet --out run",
+        plan={"offspring": 3},
+        parent="lenet5",
+        parent_sha256="ab" * 32,
+        data="fashion-mnist",
+        versions={"edgesynth": "0.1.0"},
+        selected=["g01-1", "g02-1"],
+    )
+    file.write_bytes(b"".join(LINES))
+    (file.parent / "run.json").write_bytes(msgspec.json.encode(run))
+    assert read_run(file.parent) == run
+    assert [o.id for o in read_history(file) if o.selected] == ["g02-1"]
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [(b"{", "truncated"), (b'{"selected": 3}', r"\$\.selected"), (b"[]", "object")],
+)
+def test_a_damaged_run_is_named(file, data, part):
+    (file.parent / "run.json").write_bytes(data)
+    file.write_bytes(LINES[0])
+    for read in (lambda: read_run(file.parent), lambda: read_history(file)):
+        with pytest.raises(UserError, match=f"run {file.parent}/run.json.*{part}"):
+            read()
+
+
 def test_a_cut_at_any_byte_loses_only_the_line_that_is_cut(file):
     data = b"".join(LINES[:2])
     for cut in range(len(data) + 1):
@@ -53,8 +81,9 @@ def test_a_cut_at_any_byte_loses_only_the_line_that_is_cut(file):
 @pytest.mark.parametrize(
     ("line", "part"),
     [
-        (b"{}\n", "missing required field `id`"),
+        (b"{}\n", "missing required field `schema`"),
         (b'{"id": 3}\n', r"\$\.id"),
+        (b'{"requirements": [{"a": ' + b"[" * 100_000 + b"\n", "recursion"),
         (LINES[1].replace(b'"macs":90000', b'"macs":"many"'), r"\$\.macs"),
         (LINES[1][:40] + b"\n", "truncated"),
         (b"\n", "truncated"),

@@ -331,10 +331,18 @@ def _examine_power_rails(machine: Machine) -> Capability:
 
 
 def _examine_fashion_mnist(machine: Machine) -> Capability:
-    folder = machine.root / "usr/share/datasets/fashion-mnist"
+    """Debian's folder, or the cache that the first use fills."""
+    try:  # the only import that needs more than the command line itself, so it may be broken
+        from edgesynth.data.fashion_mnist import DEBIAN_FOLDER, FILES
+        from edgesynth.data.fetch import cache_folder
+    except ImportError:
+        folders = []
+    else:
+        places = [machine.root / DEBIAN_FOLDER.relative_to("/"), cache_folder() / "fashion-mnist"]
+        folders = [str(p) for p in places if all((p / file.name).is_file() for file in FILES)]
     return _capability(
         "data: fashion-mnist",
-        str(folder) if folder.is_dir() else None,
+        folders[0] if folders else None,
         without="`--data fashion-mnist` fetches 30 MB when it is first used",
         add="sudo apt-get install dataset-fashion-mnist",
     )
