@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Counts the ancestor as generation 1.",
 )
-@click.option("--offspring", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--offspring",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Networks per generation.",
+)
 @click.option(
     "--environment",
     default="synapses=0.5",
@@ -40,9 +46,27 @@ if TYPE_CHECKING:
     show_default=True,
     help="Bounds such as accuracy>=0.905, params<=43k, macs<=1.2M.",
 )
-@click.option("--epochs", type=click.IntRange(1), default=4, show_default=True, help="Each.")
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
-@click.option("--learning-rate", type=click.FloatRange(0), default=2e-3, show_default=True)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Passes over the data for each offspring.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Images per training step.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0),
+    default=2e-3,
+    show_default=True,
+    help="At its peak.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option("--trust", multiple=True, help="A factory that a .edgenet may import and call.")
 @seed_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 
 import rich_click as click
@@ -74,6 +75,7 @@ def run(arguments: list[str]) -> int:
 
     try:
         result = cli.main(arguments, prog_name="edgesynth", standalone_mode=False)
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except EdgesynthError as error:
         return _fail(arguments, str(error), error.exit_code)
@@ -87,8 +89,10 @@ def run(arguments: list[str]) -> int:
     except MemoryError:
         return _fail(arguments, "out of memory; use a smaller --batch or network", 2)
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as ending:  # click and rich end with 1 when the reader of a pipe went away
+        return ending.code if isinstance(ending.code, int) and ending.code != 1 else 0
 
 
 def _fail(arguments: list[str], message: str, code: int) -> int:

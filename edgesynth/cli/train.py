@@ -18,9 +18,27 @@ if TYPE_CHECKING:
 @click.option("--data", required=True, help="fashion-mnist, cifar10:DIR, imagefolder:DIR, ...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="NAME.edgenet to make.")
 @click.option("--weights", type=click.Path(path_type=Path), help="State dict to start from.")
-@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
-@click.option("--batch", type=click.IntRange(1), default=64, show_default=True)
-@click.option("--learning-rate", type=click.FloatRange(0), default=2e-3, show_default=True)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Passes over the data.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Images per training step.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0),
+    default=2e-3,
+    show_default=True,
+    help="At its peak.",
+)
 @click.option("--resume", is_flag=True, help="Go on after an interruption.")
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
 @click.option("--trust", multiple=True, help="A factory that a .edgenet may import and call.")
