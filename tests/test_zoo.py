@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from light_graphs import counted, run_with_weights
 from torch import nn
 
 from edgesynth.core.errors import UserError
 from edgesynth.hardware.counting import Cost, count
 from edgesynth.networks import zoo
+from light_graphs import counted, run_with_weights
 
 # Published figures, as rounded by the source: (params, params' unit, macs, macs' unit).
 PUBLISHED = {
