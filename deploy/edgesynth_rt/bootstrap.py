@@ -27,7 +27,7 @@ def half_width_95(values, weights, seed=0):
         raise ValueError("%d values are too few for an interval" % n)
     r = correlation(values)
     length = block_length(n, r)
-    blocks = int(math.ceil(n / float(length)))
+    blocks = math.ceil(n / float(length))
     mean = np.dot(values, weights) / weights.sum()
     starts = np.random.RandomState(seed).randint(0, n, size=(REPLICATES, blocks))
     deviations = _block_sums((values - mean) * weights, length)[starts].sum(axis=1)
@@ -55,7 +55,7 @@ def block_length(n, r):
     Annals of Statistics 17, 1989). Between 1 and a fifth of the readings.
     """
     length = (6.0 * (r / (1.0 - r * r)) ** 2 * n) ** (1.0 / 3.0)
-    return int(min(max(round(length), 1), max(n // 5, 1)))
+    return min(max(round(length), 1), max(n // 5, 1))
 
 
 def student_975(degrees):

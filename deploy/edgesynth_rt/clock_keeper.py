@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import stat
+from contextlib import suppress
 
 from edgesynth_rt import files, jetson_clocks, nvpmodel, sysfs
 from edgesynth_rt.errors import EdgesynthError, MissingError, UserError
@@ -30,7 +31,7 @@ class Keeper(object):
         self._folder = folder
         self._boot_id = sysfs.text_or_none(os.path.join(root, _BOOT_ID))
         _make_private(folder)
-        self._holder = open(self._path(_HOLDER), "a+")
+        self._holder = open(self._path(_HOLDER), "a+")  # noqa: SIM115 - held open on purpose
         try:
             fcntl.flock(self._holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -143,7 +144,7 @@ def _problems(state, settings):
 
 
 def _make_private(folder):
-    """Make `folder`; it must be ours alone, as root writes to the places that a file in it names."""
+    """Make `folder`, ours alone: as root we write to the places that a file in it names."""
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
     except OSError as error:
@@ -158,7 +159,5 @@ def _make_private(folder):
 
 
 def _remove(path):
-    try:
+    with suppress(FileNotFoundError):
         os.remove(path)
-    except FileNotFoundError:
-        pass

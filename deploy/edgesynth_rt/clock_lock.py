@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from edgesynth_rt import jetson_clocks
 from edgesynth_rt.clock_keeper import STATE_FOLDER, Keeper
-from edgesynth_rt.errors import MissingError, UserError
+from edgesynth_rt.errors import MeasurementError, MissingError, UserError
 from edgesynth_rt.processes import Helper
 
 _LOCK_S = 300.0  # a few calls of a shell script that visits every core
@@ -25,7 +25,8 @@ def lock_clocks(
     to for the time, None to keep the present one; folder: where the state is kept.
     Yields what `jetson_clocks.parse_show` makes of the locked state, with "locked": whether it is.
     Raises MissingError without jetson_clocks or root, or when the clocks could not be put back;
-    UserError when the mode wants a reboot or another benchmark holds the clocks.
+    UserError when the mode wants a reboot or another benchmark holds the clocks; MeasurementError
+    when they did not stay locked to the end.
     """
     spec = {
         "jetson_clocks": program or jetson_clocks.find_program(),
@@ -43,8 +44,13 @@ def lock_clocks(
         state["cpus"] = {int(number): cpu for number, cpu in state["cpus"].items()}
         state["locked"] = jetson_clocks.is_locked(state)
         yield state
+        early = not guardian.running()
     finally:
         _release(guardian, folder, root)
+    if early:
+        raise MeasurementError(
+            "the clocks did not stay locked: the process that keeps them was ended; measure again"
+        )
 
 
 def restore_stale_clocks(folder=STATE_FOLDER, root="/"):

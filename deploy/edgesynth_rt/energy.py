@@ -200,7 +200,7 @@ def smallest_step_mw(values):
 def _refusal(trace, samples, inside, coverage, duration_s):
     message = (
         "energy is not measured: %d independent samples (%d readings of %s every %g s) cover "
-        "%.0f %% of %.1f s; %d samples and %.0f %% are needed"
+        "%.1f %% of %.1f s; %d samples and %.0f %% are needed"
         % (
             samples,
             inside.sum(),
@@ -214,6 +214,8 @@ def _refusal(trace, samples, inside, coverage, duration_s):
     )
     if trace.failure:
         return "%s; the source ended early: %s" % (message, trace.failure)
+    if coverage < MIN_COVERAGE:
+        return message + "; let nothing else run on the board, and measure again"
     return message + "; measure longer (--duration)"
 
 

@@ -13,7 +13,7 @@ import re
 from collections import namedtuple
 
 from edgesynth_rt import sysfs
-from edgesynth_rt.power_source import PowerSource, SourceAbsent
+from edgesynth_rt.power_source import PowerSource, SourceAbsentError
 
 _IIO = (
     "sys/bus/i2c/drivers/ina3221x/*/iio:device*",
@@ -58,7 +58,7 @@ class Ina3221(PowerSource):
 def open_source(root="/"):
     """The board's monitors below `root`.
 
-    Raises SourceAbsent when there are none, MissingError when one cannot be read.
+    Raises SourceAbsentError when there are none, MissingError when one cannot be read.
     """
     folders = [folder for folder in sysfs.below(root, *_IIO) if _has(folder, "rail_name_0")]
     channels = [channel for folder in folders for channel in _iio_channels(folder)]
@@ -71,7 +71,7 @@ def open_source(root="/"):
         elif chip == "ina238":
             channels.append(_ina238_channel(folder))
     if not channels:
-        raise SourceAbsent("no INA3221 with a named rail below %s" % os.path.join(root, "sys"))
+        raise SourceAbsentError("no INA3221 with a named rail below %s" % os.path.join(root, "sys"))
     known = refresh_s and None not in refresh_s and not folders
     return Ina3221(_distinct(channels), max(refresh_s) / 1e3 if known else None)
 

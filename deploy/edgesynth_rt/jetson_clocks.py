@@ -85,7 +85,10 @@ def is_locked(state):
     clocks = [cpu for cpu in state["cpus"].values() if cpu["online"]]
     clocks += [state["gpu"]] if state["gpu"] else []
     held = state["emc"] is None or state["emc"]["locked"]
-    return bool(clocks) and held and all(c["min_mhz"] == c["max_mhz"] for c in clocks)
+    one = [
+        clock["max_mhz"] is not None and clock["min_mhz"] == clock["max_mhz"] for clock in clocks
+    ]
+    return bool(clocks) and held and all(one)
 
 
 def _add_clock(state, name, fields):
@@ -105,7 +108,7 @@ def _add_clock(state, name, fields):
 
 
 def _number(text, unit):
-    return int(text) / unit if text and text.isdigit() else None
+    return int(text) / unit if re.match(r"[0-9]{1,18}$", text or "") else None
 
 
 def _run(command):

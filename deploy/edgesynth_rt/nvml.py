@@ -8,7 +8,7 @@ import ctypes
 import time
 
 from edgesynth_rt.errors import MissingError
-from edgesynth_rt.power_source import PowerSource, SourceAbsent
+from edgesynth_rt.power_source import PowerSource, SourceAbsentError
 
 LIBRARY = "libnvidia-ml.so.1"
 _SUCCESS = 0
@@ -42,7 +42,7 @@ class Nvml(PowerSource):
         self._last = None
         try:
             self._last = self._counter()
-        except _NotSupported:
+        except _NotSupportedError:
             self._power_mw()
         self.interval_means = self._last is not None
 
@@ -70,30 +70,30 @@ class Nvml(PowerSource):
         value = ctypes.c_ulonglong()
         ask = getattr(self._library, "nvmlDeviceGetTotalEnergyConsumption", None)
         if ask is None:  # drivers before 396
-            raise _NotSupported("no energy counter in this driver")
+            raise _NotSupportedError("no energy counter in this driver")
         code = ask(self._handle, ctypes.byref(value))
         _check(self._library, code, "the GPU's energy")
         return self._clock(), value.value
 
 
-class _NotSupported(MissingError):
+class _NotSupportedError(MissingError):
     """The library answers, the device does not have it."""
 
 
 def open_source(root="/", library=LIBRARY, device=0, clock=time.monotonic):
     """The GPU `device`; `root` is not used, as a library cannot be found in a copied tree.
 
-    Raises SourceAbsent when there is no library or no driver, MissingError when there is a GPU
+    Raises SourceAbsentError when there is no library or no driver, MissingError when there is a GPU
     that does not tell its power.
     """
     del root
     try:
         loaded = ctypes.CDLL(library)
     except OSError:
-        raise SourceAbsent("no %s (it comes with NVIDIA's driver)" % library)
+        raise SourceAbsentError("no %s (it comes with NVIDIA's driver)" % library)
     code = loaded.nvmlInit_v2()
     if code == _DRIVER_NOT_LOADED:
-        raise SourceAbsent("%s is there, but NVIDIA's driver is not loaded" % library)
+        raise SourceAbsentError("%s is there, but NVIDIA's driver is not loaded" % library)
     _check(loaded, code, "NVML")
     try:
         return Nvml(loaded, device, clock)
@@ -109,5 +109,5 @@ def _check(library, code, what):
     words = (library.nvmlErrorString(code) or b"unknown error").decode("ascii", "replace")
     message = "NVML does not give %s: %s (%d)" % (what, words, code)
     if code == _NOT_SUPPORTED:
-        raise _NotSupported(message + "; on a Jetson use --power ina3221 or tegrastats")
+        raise _NotSupportedError(message + "; on a Jetson use --power ina3221 or tegrastats")
     raise MissingError(message)

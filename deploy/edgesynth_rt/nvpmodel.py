@@ -57,10 +57,13 @@ def parse_conf(text):
     names, default_id = {}, None
     for kind, body in re.findall(r"(?m)^\s*<\s*(POWER_MODEL|PM_CONFIG)\s+([^>\n]*)>", text):
         fields = dict(re.findall(r"([A-Z_]+)=(\S+)", body))
-        if kind == "POWER_MODEL" and fields.get("ID", "").isdigit() and "NAME" in fields:
-            names[int(fields["ID"])] = fields["NAME"]
-        elif kind == "PM_CONFIG" and fields.get("DEFAULT", "").isdigit():
-            default_id = int(fields["DEFAULT"])
+        number = fields.get("ID" if kind == "POWER_MODEL" else "DEFAULT", "")
+        if not re.match(r"[0-9]{1,6}$", number):
+            continue
+        if kind == "PM_CONFIG":
+            default_id = int(number)
+        elif "NAME" in fields:
+            names[int(number)] = fields["NAME"]
     return Table(names, default_id)
 
 
@@ -116,18 +119,18 @@ def find_mode(wanted, table):
     raise UserError("this module has no power mode %s; it has %s" % (wanted, modes))
 
 
-def switch(mode, program="nvpmodel"):
+def switch(mode, program="nvpmodel", timeout_s=programs.TIMEOUT_S):
     """Switch to `mode`, unless that wants a reboot.
 
     A mode with other cores or GPU clusters than the present one asks on the terminal whether to
     reboot now; it is told no. Raises UserError when a reboot is wanted, MissingError when the mode
-    did not change.
+    did not change or nvpmodel does not end within `timeout_s`.
     """
     before = query(program)
     if before.id == mode.id:
         return
     command = [program, "-m", str(mode.id)]
-    code, output = programs.run(command, _REMEDY, answer=b"no\n")
+    code, output = programs.run(command, _REMEDY, timeout_s, answer=b"no\n")
     if re.search(r"reboot", output, re.IGNORECASE):
         raise UserError(
             "power mode %d %s needs a reboot, the board stays in %d %s; to change it: "

@@ -1,11 +1,11 @@
-"""What can tell how much power is drawn right now, and which of it this machine has (Python 3.6)."""
+"""What tells how much power is drawn right now, and which of it this machine has (Python 3.6)."""
 
 from edgesynth_rt.errors import MissingError, UserError
 
 NAMES = ("ina3221", "nvml", "rapl")
 
 
-class SourceAbsent(MissingError):
+class SourceAbsentError(MissingError):
     """This machine has no such sensor; one that it has but cannot read is a MissingError."""
 
 
@@ -43,9 +43,9 @@ def find_source(name="auto", root="/", candidates=NAMES):
     root: where sysfs and the device tree are looked for. A machine with a GPU has "nvml" also when
     the work runs on its processor, so whoever asks for "auto" names the fitting `candidates`.
 
-    Raises SourceAbsent when there is none; MissingError when one is there and cannot be read (also
-    for "auto": falling back to another sensor would measure something else); UserError for an
-    unknown name.
+    Raises SourceAbsentError when there is none; MissingError when one is there and cannot be read
+    (also for "auto": falling back to another sensor would measure something else); UserError for
+    an unknown name.
     """
     if name != "auto":
         return _opener(name)(root)
@@ -53,9 +53,9 @@ def find_source(name="auto", root="/", candidates=NAMES):
     for candidate in candidates:
         try:
             return _opener(candidate)(root)
-        except SourceAbsent as absent:
+        except SourceAbsentError as absent:
             reasons.append(str(absent))
-    raise SourceAbsent(
+    raise SourceAbsentError(
         "no power sensor found on this machine: %s; measure without energy (--power none)"
         % "; ".join(reasons)
     )

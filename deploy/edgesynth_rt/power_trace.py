@@ -1,5 +1,7 @@
 """Power over time as a sampler saw it, stamped with the monotonic clock (Python 3.6, numpy)."""
 
+import math
+
 import numpy as np
 
 from edgesynth_rt import files
@@ -77,6 +79,13 @@ class PowerTrace(object):
         whole = np.isfinite(readings).all(axis=1)
         return self.stamps_s[whole], readings[whole].sum(axis=1), readings[whole]
 
+    def watched_in(self, windows):
+        """{name: values} of what was watched while the load ran; windows: (start_s, end_s, ...)."""
+        inside = np.zeros(len(self.stamps_s), dtype=bool)
+        for window in windows:
+            inside |= (self.stamps_s >= window[0]) & (self.stamps_s <= window[1])
+        return {name: column[inside] for name, column in self.watched.items()}
+
     def document(self):
         """The trace as JSON: stamps to the microsecond, power to the microwatt."""
         return {
@@ -121,4 +130,4 @@ def _column(values):
 
 def _values(column):
     """Numbers for JSON; NaN is null."""
-    return [None if value != value else round(value, 3) for value in column.tolist()]
+    return [round(value, 3) if math.isfinite(value) else None for value in column.tolist()]

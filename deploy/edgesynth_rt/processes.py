@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 from edgesynth_rt import errors
 
@@ -15,8 +16,8 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # a fold
 class Helper(object):
     """A process that runs one module of this package and answers with lines of JSON.
 
-    It is in a session of its own, so that Ctrl-C in the terminal does not reach it, and it is told
-    to end by closing its standard input, which the kernel does too when this process is killed.
+    It is in a session of its own, so that Ctrl-C in the terminal does not reach it. It is told to
+    end by a line on its standard input; when that is closed without one, this process was killed.
     """
 
     def __init__(self, module, spec, error_file=None):
@@ -25,7 +26,7 @@ class Helper(object):
         paths = [_PACKAGE, environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         spec = dict(spec, parent=os.getpid())
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - a list, no shell
             [sys.executable, "-m", "edgesynth_rt." + module, json.dumps(spec)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -68,11 +69,11 @@ class Helper(object):
         return self._process.poll() is None
 
     def tell_to_end(self):
-        """Close its standard input."""
-        try:
+        """Tell it to end, and close its standard input."""
+        with suppress(OSError):
+            self._process.stdin.write(b"end\n")
+        with suppress(OSError):
             self._process.stdin.close()
-        except OSError:
-            pass
 
     def wait(self, timeout_s):
         """Its exit code; it is killed when it has not ended by then."""

@@ -18,7 +18,7 @@ def run(command, remedy, timeout_s=TIMEOUT_S, answer=b""):
     """
     environment = dict(os.environ, LC_ALL="C")
     try:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - a list, no shell
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

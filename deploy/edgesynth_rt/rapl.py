@@ -11,7 +11,7 @@ from collections import namedtuple
 
 from edgesynth_rt import sysfs
 from edgesynth_rt.errors import MissingError
-from edgesynth_rt.power_source import PowerSource, SourceAbsent
+from edgesynth_rt.power_source import PowerSource, SourceAbsentError
 
 _ZONES = ("sys/class/powercap/intel-rapl:*",)  # intel-rapl-mmio:* counts the same packages again
 
@@ -59,8 +59,8 @@ class Rapl(PowerSource):
 def open_source(root="/", clock=time.monotonic):
     """The processor's energy counters below `root`.
 
-    Raises SourceAbsent when there are none, MissingError when they cannot be read (Linux lets only
-    root read them since CVE-2020-8694).
+    Raises SourceAbsentError when there are none, MissingError when they cannot be read (Linux lets
+    only root read them since CVE-2020-8694).
     """
     zones, packages = [], {}
     for folder in sysfs.below(root, *_ZONES):
@@ -74,7 +74,7 @@ def open_source(root="/", clock=time.monotonic):
         range_uj = sysfs.number(os.path.join(folder, "max_energy_range_uj"))
         zones.append(Zone("%s/%s" % (package, name) if package else name, counter, range_uj))
     if not zones:
-        raise SourceAbsent(
+        raise SourceAbsentError(
             "no RAPL below %s (x86 processors have it, virtual machines mostly do not)"
             % os.path.join(root, "sys/class/powercap")
         )

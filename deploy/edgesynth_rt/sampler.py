@@ -39,7 +39,7 @@ def tegrastats_sampler(parse, program="tegrastats", period_s=0.2, arguments=()):
     else is wanted of it, such as the GPU's clock; no rails for a line that is none.
     program: the command or its path; arguments: further ones for it.
     """
-    interval_ms = max(int(round(period_s * 1000)), 1)
+    interval_ms = max(round(period_s * 1000), 1)
     command = [program, "--interval", str(interval_ms)] + list(arguments)
     return Sampler({"program": command}, period_s, parse)
 
@@ -106,6 +106,11 @@ class Sampler(object):
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
                 self._folder = None
+
+    @property
+    def pid(self):
+        """Number of the sampling process, None while there is none."""
+        return self._helper.pid if self._helper else None
 
     def trace(self):
         """The `PowerTrace` so far; its `failure` says why the source ended, if it did."""

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import suppress
 
 from edgesynth_rt import sysfs
 from edgesynth_rt.errors import EdgesynthError, MissingError
@@ -49,20 +50,18 @@ def main(arguments):
         _say({"error": ["MissingError", "sampling failed: %s" % error]})
     else:
         _say({"ended": ended, "dropped": dropped})
-    if stop.orphaned():  # nobody is left to tidy up
+    if stop.orphaned:  # nobody is left to tidy up
         shutil.rmtree(os.path.dirname(spec["spool"]), ignore_errors=True)
 
 
 class _Stop(object):
-    """Tells when to stop: standard input closed, or another parent than at the beginning."""
+    """Tells when to stop: standard input has a word or is closed, or the parent is another one."""
 
     def __init__(self, descriptor, parent):
         self.descriptor = descriptor
+        self.orphaned = False
+        """Whether the parent is gone, and has not said to stop."""
         self._parent = parent
-
-    def orphaned(self):
-        """Whether the parent is gone."""
-        return os.getppid() != self._parent
 
     def wait(self, seconds, *others):
         """Wait for up to `seconds`; (stop now, which of the descriptors `others` can be read)."""
@@ -71,7 +70,11 @@ class _Stop(object):
             left = max(until - time.monotonic(), 0.0)
             watched = (self.descriptor,) + others
             ready = select.select(watched, (), (), min(left, _LOOK_FOR_PARENT_S))[0]
-            if self.descriptor in ready or self.orphaned():
+            if self.descriptor in ready:
+                self.orphaned = not os.read(self.descriptor, 1)
+                return True, []
+            if os.getppid() != self._parent:
+                self.orphaned = True
                 return True, []
             if ready or left <= _LOOK_FOR_PARENT_S:
                 return False, ready
@@ -99,7 +102,7 @@ def _poll(spec, spool, stop):
                 values = [sysfs.number_or_none(path) for _, path in watched]
                 _write(spool, [stamp, [power[rail] for rail in source.rails], values])
             # A reading that took longer than a period does not shift the later ones.
-            tick = max(tick + 1, int(math.ceil((time.monotonic() - begin) / period_s)))
+            tick = max(tick + 1, math.ceil((time.monotonic() - begin) / period_s))
         return None, dropped
     finally:
         source.close()
@@ -152,13 +155,13 @@ def _start(program):
     """
     output, terminal = pty.openpty()
     try:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - a list, no shell
             program,
             stdin=subprocess.DEVNULL,
             stdout=terminal,
             stderr=terminal,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - there are no threads here
         )
     except (OSError, subprocess.SubprocessError) as error:
         os.close(output)
@@ -170,6 +173,11 @@ def _start(program):
     finally:
         os.close(terminal)
     return process, output
+
+
+def _take_terminal():
+    """Make standard output the terminal that this session hangs on."""
+    fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 
 
 def _read(output):
@@ -194,14 +202,10 @@ def _end(process):
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             return
-        try:
+        with suppress(OSError):  # already gone, or run under another user
             os.killpg(process.pid, number)
-        except OSError:  # already gone, or run under another user
-            pass
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            pass
 
 
 def _write(spool, values):

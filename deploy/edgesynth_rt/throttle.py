@@ -6,15 +6,18 @@ Sources: NVIDIA Jetson Linux developer guide, "Platform Power and Performance"; 
 Documentation/driver-api/thermal/sysfs-api.rst, Documentation/hwmon/ina3221.rst.
 """
 
+import math
 import os
 import re
 from collections import namedtuple
 
 from edgesynth_rt import sysfs
+from edgesynth_rt.clocks import gpu_clock_file
 from edgesynth_rt.errors import MeasurementError
 
 CLOCK_TOLERANCE_MHZ = 2.0
 """tegrastats cuts 1300.5 MHz to 1300, and clocks wobble by 1 MHz."""
+_COOLING = "cooling "
 _SLOWING = re.compile(
     r"throttle|balanced|emergency|alert|cpufreq|devfreq|^[0-9a-f]+\.g|^processor$"
 )
@@ -30,11 +33,8 @@ def snapshot(root="/"):
     Reading an alarm also ends it, so a snapshot before the load starts a fresh observation.
     """
     cooling, events, alarms = {}, {}, {}
-    for folder in sysfs.below(root, "sys/class/thermal/cooling_device*"):
-        kind = (sysfs.text_or_none(os.path.join(folder, "type")) or "").lower()
-        state = sysfs.number_or_none(os.path.join(folder, "cur_state"))
-        if state is not None and _SLOWING.search(kind) and "fan" not in kind:
-            cooling["%s %s" % (kind, _number_of(folder))] = state
+    for name, path in _cooling_devices(root):
+        _add(cooling, name, sysfs.number_or_none(path))
     for folder in sysfs.below(root, "sys/class/hwmon/hwmon*"):
         for path in sysfs.below(folder, "oc[0-9]*_event_cnt"):
             name = os.path.basename(path)[: -len("_event_cnt")]
@@ -44,27 +44,39 @@ def snapshot(root="/"):
     return Snapshot(cooling, events, alarms)
 
 
+def files_to_watch(root="/"):
+    """{name: path} for a sampler's `watch`: what may rise and fall again between two snapshots."""
+    files = {_COOLING + name: path for name, path in _cooling_devices(root)}
+    clock = gpu_clock_file(root)
+    if clock:
+        files["gpu_hz"] = clock
+    return files
+
+
 def clock_drops(clocks_mhz, locked_mhz, tolerance_mhz=CLOCK_TOLERANCE_MHZ):
     """How many of the clocks lie below the locked one, and the lowest: (count, mhz or None).
 
     clocks_mhz: what was sampled under load; None, NaN and 0 (no reading, a unit without power) do
     not count.
     """
-    known = [clock for clock in clocks_mhz if clock and clock == clock]
+    known = [clock for clock in clocks_mhz if clock and not math.isnan(clock)]
     low = [clock for clock in known if clock < locked_mhz - tolerance_mhz]
     return len(low), min(low) if low else None
 
 
-def reasons(before, after, clocks_mhz=(), locked_mhz=None):
+def reasons(before, after, watched=None, locked_mhz=None):
     """What slowed the board between two snapshots, one sentence each; empty when nothing did.
 
-    clocks_mhz: the GPU's clock sampled in between; locked_mhz: what it was held at, or None.
+    watched: {name: values} that was sampled under load (`PowerTrace.watched_in`): "gpu_mhz" of
+    tegrastats, or what `files_to_watch` names; locked_mhz: what the GPU was held at, or None.
     """
+    watched = watched or {}
     found = []
     for name in sorted(after.cooling):
-        state = max(after.cooling[name], before.cooling.get(name, 0))
-        if state > 0:
-            found.append("cooling device %s is at state %d" % (name, state))
+        states = [before.cooling.get(name, 0), after.cooling[name]]
+        states += [state for state in watched.get(_COOLING + name, ()) if state > 0]
+        if max(states) > 0:
+            found.append("cooling device %s was at state %d" % (name, max(states)))
     for name in sorted(after.events):
         count = after.events[name] - before.events.get(name, 0)
         if count > 0:
@@ -73,6 +85,8 @@ def reasons(before, after, clocks_mhz=(), locked_mhz=None):
         if after.alarms[rail]:
             found.append("the current of %s reached its critical limit" % rail)
     if locked_mhz is not None:
+        clocks_mhz = list(watched.get("gpu_mhz", ()))
+        clocks_mhz += [hertz / 1e6 for hertz in watched.get("gpu_hz", ())]
         count, lowest = clock_drops(clocks_mhz, locked_mhz)
         if count:
             found.append(
@@ -99,8 +113,13 @@ def _rail_of(path):
     return label or "%s curr%s" % (os.path.basename(folder), channel)
 
 
-def _number_of(folder):
-    return re.search(r"[0-9]*$", folder).group()
+def _cooling_devices(root):
+    """(name, file of its state) of every cooling device that slows something down."""
+    for folder in sysfs.below(root, "sys/class/thermal/cooling_device*"):
+        kind = (sysfs.text_or_none(os.path.join(folder, "type")) or "").lower()
+        if _SLOWING.search(kind) and "fan" not in kind:
+            number = re.search(r"[0-9]*$", folder).group()
+            yield "%s %s" % (kind, number), os.path.join(folder, "cur_state")
 
 
 def _add(values, name, value):
