@@ -116,10 +116,12 @@ def test_any_text_can_be_read_as_a_mode(text: str) -> None:
     nvpmodel.parse_query("NV Power Mode: MAXN\n" + text)
     nvpmodel.parse_status("pmode:" + text)
     nvpmodel.parse_conf("< POWER_MODEL ID=" + text + " NAME=MAXN >\n< PM_CONFIG DEFAULT=" + text)
+    assert nvpmodel.parse_conf("< POWER_MODEL ID=² NAME=A >\n< PM_CONFIG DEFAULT=٣ >") == ({}, None)
 
 
 @given(st.text(), st.text(alphabet="0123456789²٣ cpuGMEC:=MinFreqMaxOnline\n"))
 def test_any_text_can_be_read_as_clocks(text: str, close: str) -> None:
+    assert jetson_clocks.parse_show("GPU MinFreq=² MaxFreq=٣")["gpu"]["min_mhz"] is None
     for line in (
         text,
         close,
@@ -139,4 +141,4 @@ def test_a_file_holds_a_number_or_is_refused(tmp_path: Path, data: bytes) -> Non
     except MissingError as error:
         assert str(path) in str(error)
     else:
-        assert float(data.split()[0].strip(b"\0")) == found
+        assert float(data.strip(b" \t\r\n\0").split()[0]) == found

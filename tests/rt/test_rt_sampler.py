@@ -16,7 +16,6 @@ import pytest
 from edgesynth_rt.energy import Window, energy_per_inference, idle_power
 from edgesynth_rt.errors import MeasurementError, MissingError, UserError
 from edgesynth_rt.sampler import source_sampler, tegrastats_sampler
-from edgesynth_rt.until_ci import measure_until_ci
 
 PERIOD_S = 0.02
 POWER = "sys/devices/c250000.i2c/i2c-7/7-0040/iio:device3/in_power0_input"
@@ -62,14 +61,13 @@ class Load(object):
 def test_readings_are_stamped_with_the_clock_of_this_process(board, own_temporary_folder):
     before = time.monotonic()
     with source_sampler("ina3221", board, PERIOD_S) as sampler:
-        time.sleep(0.5)
+        assert until(lambda: len(sampler.trace().stamps_s) >= 10)
         now = time.monotonic()
         sampler.wait_past(now)
         trace = sampler.trace()
         assert trace.failure is None
     assert before < trace.stamps_s[0] < now < trace.stamps_s[-1] < time.monotonic()
-    assert len(trace.stamps_s) >= 10
-    assert np.median(np.diff(trace.stamps_s)) == pytest.approx(PERIOD_S, rel=0.5)
+    assert PERIOD_S / 2 < np.median(np.diff(trace.stamps_s)) < 5 * PERIOD_S
     assert trace.source == "ina3221" and trace.rails == ("VDD_IN", "VDD_CPU_GPU", "VDD_SOC")
     assert set(trace.power_mw["VDD_IN"]) == {boards.expected_mw("tx2-nx")["VDD_IN"]}
     assert trace.lsb_mw["VDD_IN"] == pytest.approx(40.0)
@@ -83,11 +81,11 @@ def test_what_is_read_follows_the_board_and_its_clock(board):
     begin = time.monotonic()
     with Load(board, lambda now: 2000 + 4000 * (now - begin > 0.6)):
         with source_sampler("auto", board, PERIOD_S, watch) as sampler:
-            time.sleep(1.2)
+            assert until(lambda: 6000.0 in sampler.trace().power_mw["VDD_IN"])
             trace = sampler.stop()
     assert set(trace.power_mw["VDD_IN"]) <= {2000.0, 2400.0, 6000.0}
     changed = trace.stamps_s[trace.power_mw["VDD_IN"] == 6000.0][0]
-    assert begin + 0.6 < changed < begin + 0.9
+    assert begin + 0.6 < changed < time.monotonic()
     assert set(trace.watched["gpu_hz"]) == {1300500000.0}
     assert np.isnan(trace.watched["absent"]).all()
 
@@ -97,31 +95,25 @@ def test_a_source_that_dies_is_reported_and_what_was_read_is_kept(board, own_tem
         time.sleep(0.3)
         shutil.rmtree(os.path.join(board, "sys/devices/c250000.i2c"))
         gone = time.monotonic()
-        time.sleep(0.5)
+        assert until(lambda: sampler.trace().failure)
         trace = sampler.trace()
         assert "in_power0_input is not there" in trace.failure
         sampler.wait_past(time.monotonic())  # does not wait for a dead source
-    assert 3 <= len(trace.stamps_s) and trace.stamps_s[-1] < gone + 0.1
+    assert 3 <= len(trace.stamps_s) and trace.stamps_s[-1] < gone + 1.0
     assert trace.dropped == 3  # it was asked again before it was given up
     assert os.listdir(str(own_temporary_folder)) == []
 
 
 def test_one_failure_is_a_dropped_reading(board):
-    begin = time.monotonic()
     path = os.path.join(board, POWER)
-
-    def power_mw(now):
-        if 0.4 < now - begin < 0.4 + 1.5 * PERIOD_S:
-            if os.path.exists(path):
-                os.remove(path)
-            return None
-        return 3000
-
-    with Load(board, power_mw), source_sampler("ina3221", board, PERIOD_S) as sampler:
-        time.sleep(max(begin + 1.0 - time.monotonic(), 0.1))
+    with source_sampler("ina3221", board, 0.2) as sampler:
+        assert until(lambda: len(sampler.trace().stamps_s) >= 1)
+        os.rename(path, path + ".away")  # right after a reading: only the next one fails
+        time.sleep(0.25)
+        os.rename(path + ".away", path)
+        assert until(lambda: len(sampler.trace().stamps_s) >= 3)
         trace = sampler.stop()
-    assert trace.failure is None and trace.dropped in (0, 1, 2)
-    assert trace.stamps_s[-1] > begin + 0.8
+    assert trace.failure is None and trace.dropped in (1, 2)
 
 
 def test_no_source_is_an_error_at_once(tmp_path, own_temporary_folder):
@@ -134,9 +126,9 @@ def test_no_source_is_an_error_at_once(tmp_path, own_temporary_folder):
 
 def test_a_killed_sampling_process_is_reported(board):
     with source_sampler("ina3221", board, PERIOD_S) as sampler:
-        time.sleep(0.2)
+        assert until(lambda: len(sampler.trace().stamps_s) >= 2)
         os.kill(sampler.pid, signal.SIGKILL)
-        time.sleep(0.2)
+        assert until(lambda: sampler.trace().failure)
         trace = sampler.trace()
         assert trace.failure == "the sampling process failed: it was killed"
     assert len(trace.stamps_s) >= 2
@@ -209,12 +201,11 @@ def test_lines_of_tegrastats_are_stamped_when_they_come(tmp_path):
     lines = "for i in 1 2 3 4 5 6 7 8 9; do echo RAM 1 VDD_IN ${i}000/1; sleep 0.1; done; sleep 9"
     before = time.monotonic()
     with tegrastats_sampler(parse, talking_program(tmp_path, lines), 0.1) as sampler:
-        sampler.wait_past(before + 0.5)
-        time.sleep(0.5)
+        assert until(lambda: len(sampler.trace().stamps_s) == 8)
         trace = sampler.trace()
     assert trace.source == "tegrastats"
     assert list(trace.power_mw["VDD_IN"][:3]) == [2000.0, 3000.0, 4000.0]  # without the first
-    assert np.diff(trace.stamps_s)[:3] == pytest.approx([0.1] * 3, abs=0.06)
+    assert before < trace.stamps_s[0] and np.median(np.diff(trace.stamps_s)) > 0.09
     assert set(trace.watched["gpu_mhz"]) == {998.0} and trace.dropped == 1
 
 
@@ -227,14 +218,13 @@ def test_a_program_that_buffers_in_blocks_is_still_seen_line_by_line(tmp_path):
             "    print('RAM VDD_IN %d/1' % i)\n    time.sleep(0.05)\n"
         )
     with tegrastats_sampler(parse, path, 0.05) as sampler:
-        time.sleep(0.5)
-        assert len(sampler.trace().stamps_s) >= 3
+        assert until(lambda: len(sampler.trace().stamps_s) >= 3)
 
 
 def test_other_lines_and_a_cut_last_line_are_dropped(tmp_path):
     lines = "echo Welcome; echo RAM VDD_IN 1/1; echo RAM VDD_IN 2/2; printf 'RAM VDD_IN 3'; sleep 9"
     with tegrastats_sampler(parse, talking_program(tmp_path, lines), 0.1) as sampler:
-        time.sleep(0.3)
+        assert until(lambda: len(sampler.trace().stamps_s) == 1)
         trace = sampler.stop()
     assert list(trace.power_mw["VDD_IN"]) == [2.0] and trace.dropped == 2
 
@@ -242,7 +232,7 @@ def test_other_lines_and_a_cut_last_line_are_dropped(tmp_path):
 def test_a_tegrastats_that_dies_says_why(tmp_path):
     lines = "echo RAM VDD_IN 1/1; echo RAM VDD_IN 2/2; echo sensor lost >&2; exit 3"
     with tegrastats_sampler(parse, talking_program(tmp_path, lines), 0.1) as sampler:
-        time.sleep(0.3)
+        assert until(lambda: sampler.trace().failure)
         trace = sampler.trace()
     assert trace.failure.endswith('program ended with code 3, saying "sensor lost"')
     assert list(trace.power_mw["VDD_IN"]) == [2.0]
@@ -259,76 +249,37 @@ def test_no_tegrastats():
 
 
 def test_idle_and_load_of_a_board(board):
-    """The whole way: idle at 2 W, load at 6 W for 2 s with 100 inferences."""
-    begin = time.monotonic()
-    rng = np.random.RandomState(0)
-
-    def power_mw(now):
-        return (6000 if now - begin > 1.5 else 2000) + rng.randint(-50, 51)
-
-    with Load(board, power_mw), source_sampler("ina3221", board, PERIOD_S) as sampler:
-        time.sleep(max(begin + 1.4 - time.monotonic(), 0))
-        idle = idle_power(sampler.trace(), "VDD_IN", begin + 0.6, begin + 1.3)
-        time.sleep(max(begin + 4.0 - time.monotonic(), 0))
-        sampler.wait_past(begin + 3.8)
-        trace = sampler.stop()
-    window = Window(begin + 1.8, begin + 3.8, 100)
-    found = energy_per_inference(trace, "VDD_IN", [window], idle)
+    """The whole way: idle at 2 W, then a load of 6 W with 100 inferences, both for 2 s."""
+    found = undisturbed(lambda: idle_then_load(board))
     assert found["gross_mj"] == pytest.approx(120.0, rel=0.01)
     assert found["net_mj"] == pytest.approx(80.0, rel=0.02)
 
 
-def run_until_ci(board, spread_mw, target, maximum_s, minimum_s=0.6):
-    """(result, seconds run) of a load of 5 W with noise."""
-    rng = np.random.RandomState(1)
-    ran_s = []
+def idle_then_load(board):
+    begin = time.monotonic()
+    rng = np.random.RandomState(0)
 
-    def run(seconds):
-        begin = time.monotonic()
-        time.sleep(seconds)
-        ran_s.append(seconds)
-        return Window(begin, time.monotonic(), int(100 * seconds))
+    def power_mw(now):
+        return (6000 if now - begin > 2.8 else 2000) + rng.randint(-50, 51)
 
-    load = Load(board, lambda now: 5000 + rng.randint(-spread_mw, spread_mw + 1))
-    with load, source_sampler("ina3221", board, PERIOD_S) as sampler:
-        result, windows = measure_until_ci(
-            run, sampler, "VDD_IN", target, minimum_s=minimum_s, maximum_s=maximum_s
-        )
-    assert len(windows) == len(ran_s)
-    return result, ran_s
+    with Load(board, power_mw), source_sampler("ina3221", board, 0.05) as sampler:
+        time.sleep(max(begin + 2.7 - time.monotonic(), 0))
+        idle = idle_power(sampler.trace(), "VDD_IN", begin + 0.6, begin + 2.6)
+        time.sleep(max(begin + 5.2 - time.monotonic(), 0))
+        sampler.wait_past(begin + 5.0)
+        trace = sampler.stop()
+    window = Window(begin + 3.0, begin + 5.0, 100)
+    return energy_per_inference(trace, "VDD_IN", [window], idle)
 
 
-def test_a_quiet_load_is_measured_once(board):
-    result, ran_s = run_until_ci(board, 20, 0.02, 5.0)
-    assert ran_s == [0.6] and result["until_ci"]["reached"]
-    assert result["until_ci"]["half_width"] < 0.02
-    low, high = result["ci95"]
-    half_width = (high - low) / 2 / result["gross_mj"]
-    assert result["until_ci"]["half_width"] == pytest.approx(half_width)
-
-
-def test_a_restless_load_is_measured_longer(board):
-    result, ran_s = run_until_ci(board, 2000, 0.06, 10.0)
-    assert len(ran_s) > 1 and result["until_ci"]["reached"]
-    totals = np.cumsum(ran_s)
-    assert (totals[1:] / totals[:-1] >= 1.5 - 1e-9).all()
-
-
-def test_at_most_so_long(board):
-    result, ran_s = run_until_ci(board, 2000, 0.0005, 1.2)
-    assert sum(ran_s) == pytest.approx(1.2, rel=0.1) and not result["until_ci"]["reached"]
-    assert result["until_ci"]["half_width"] > 0.0005
-
-
-def test_too_few_readings_even_then(board):
-    with pytest.raises(MeasurementError, match="independent samples"):
-        run_until_ci(board, 100, 0.02, 0.15, minimum_s=0.1)
-
-
-@pytest.mark.parametrize("target", [0.0, 1.0, -0.02])
-def test_a_target_that_is_none(target):
-    with pytest.raises(UserError, match="--until-ci"):
-        measure_until_ci(None, None, "VDD_IN", target)
+def undisturbed(measure):
+    """The result of `measure`, which is repeated where a busy machine held up the sampling."""
+    for _ in range(4):
+        try:
+            return measure()
+        except MeasurementError:
+            time.sleep(1.0)
+    return measure()
 
 
 def until(condition, seconds=10.0):
