@@ -10,11 +10,17 @@ from contextlib import suppress
 
 from edgesynth_rt import errors
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # a folder or a zipapp
+_PLACE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # a folder or a zipapp
+# This very package, wherever it lies, and Python's own modules: nothing of the present folder or
+# of PYTHONPATH (-I), as a helper may run as root.
+_RUN = (
+    "import sys; sys.path.insert(0, sys.argv[1]); import edgesynth_rt; del sys.path[0]; "
+    "from edgesynth_rt.%s import main; main(sys.argv[2:])"
+)
 
 
 class Helper(object):
-    """A process that runs one module of this package and answers with lines of JSON.
+    """A process that runs `main` of one module of this package and answers with lines of JSON.
 
     It is in a session of its own, so that Ctrl-C in the terminal does not reach it. It is told to
     end by a line on its standard input; when that is closed without one, this process was killed.
@@ -22,17 +28,13 @@ class Helper(object):
 
     def __init__(self, module, spec, error_file=None):
         """module: name below edgesynth_rt; spec: JSON for it; error_file: open, for its stderr."""
-        environment = dict(os.environ)
-        paths = [_PACKAGE, environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
         spec = dict(spec, parent=os.getpid())
         self._process = subprocess.Popen(  # noqa: S603 - a list, no shell
-            [sys.executable, "-m", "edgesynth_rt." + module, json.dumps(spec)],
+            [sys.executable, "-I", "-c", _RUN % module, _PLACE, json.dumps(spec)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=error_file,
             start_new_session=True,
-            env=environment,
         )
         self.pid = self._process.pid
         self._received = b""

@@ -218,7 +218,3 @@ def _say(document):
         sys.stdout.flush()
     except OSError:  # nobody listens any more
         pass
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 
 import boards
 import numpy as np
 import pytest
 
+import edgesynth_rt
 from edgesynth_rt.energy import Window, energy_per_inference, idle_power
 from edgesynth_rt.errors import MeasurementError, MissingError, UserError
 from edgesynth_rt.sampler import source_sampler, tegrastats_sampler
@@ -132,6 +134,29 @@ def test_a_killed_sampling_process_is_reported(board):
         trace = sampler.trace()
         assert trace.failure == "the sampling process failed: it was killed"
     assert len(trace.stamps_s) >= 2
+
+
+def test_it_runs_from_one_file(board, tmp_path):
+    """The runtime travels as a zipapp; the folder where it is called has a module of ours."""
+    package = os.path.dirname(edgesynth_rt.__file__)
+    archive = str(tmp_path / "edgesynth_rt.pyz")
+    with zipfile.ZipFile(archive, "w") as archived:
+        for name in os.listdir(package):
+            if name.endswith(".py"):
+                archived.write(os.path.join(package, name), "edgesynth_rt/" + name)
+    (tmp_path / "select.py").write_text("raise RuntimeError('not the standard library')")
+    script = (
+        "import sys; sys.path[0] = sys.argv[1]\n"
+        "from edgesynth_rt.sampler import source_sampler\n"
+        "with source_sampler('ina3221', sys.argv[2]) as sampler:\n"
+        "    print(sampler.trace().rails, sys.modules['edgesynth_rt'].__file__)\n"
+    )
+    command = [sys.executable, "-c", script, archive, board]
+    environment = {key: os.environ[key] for key in os.environ if key != "PYTHONPATH"}
+    said = subprocess.check_output(command, cwd=str(tmp_path), env=environment).decode()
+    assert said.split() == ["('VDD_IN',", "'VDD_CPU_GPU',", "'VDD_SOC')"] + [
+        os.path.join(archive, "edgesynth_rt", "__init__.py")
+    ]
 
 
 SCRIPT = """
