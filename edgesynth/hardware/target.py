@@ -151,6 +151,12 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     restriction: tuple[Restriction, ...] = ()
 
     @property
+    def reader(self) -> str:
+        """`TensorRT 8.2.1`: what reads the file, for messages."""
+        names = {"tensorrt": "TensorRT", "onnxruntime": "ONNX Runtime"}
+        return f"{names[self.runtime.name]} {self.runtime.version}"
+
+    @property
     def is_tensorrt(self) -> bool:
         """True where TensorRT's parser reads the file, so that custom operators are plugins."""
         return self.runtime.name == "tensorrt"
