@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from edgesynth_rt.files import write_bytes
-
 from edgesynth.core.errors import MissingError, UserError
 from edgesynth.core.progress import Progress, Task
 from edgesynth.data.idx import unpack
+from edgesynth_rt.files import write_bytes
 
 _BLOCK = 1 << 16
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
-from edgesynth_rt.files import new_folder, sha256_of, write_bytes
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -23,6 +22,7 @@ from edgesynth.core.network import SCHEMA, Architecture, Kept, NetworkDescriptio
 from edgesynth.networks import zoo
 from edgesynth.networks.narrow import narrow, widths
 from edgesynth.networks.network import Network
+from edgesynth_rt.files import new_folder, sha256_of, write_bytes
 
 _MASK = "mask/"
 

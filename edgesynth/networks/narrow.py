@@ -48,7 +48,8 @@ def narrow(layer: nn.Module, inputs: Indices | None, outputs: Indices | None) ->
     elif isinstance(layer, nn.Linear):
         layer.weight = _take(layer.weight, outputs, 0)
         layer.weight = _take(layer.weight, inputs, 1)
-        layer.bias = _take_bias(layer.bias, outputs)
+        if layer.bias is not None:
+            layer.bias = _take(layer.bias, outputs, 0)
         layer.out_features, layer.in_features = layer.weight.shape
     elif isinstance(layer, _BatchNorm):
         _narrow_normalization(layer, outputs)
@@ -62,7 +63,8 @@ def narrow(layer: nn.Module, inputs: Indices | None, outputs: Indices | None) ->
 def _narrow_convolution(layer: _ConvNd, inputs: Indices | None, outputs: Indices | None) -> None:
     transposed = isinstance(layer, _ConvTransposeNd)
     layer.weight = _take(layer.weight, outputs, 1 if transposed else 0)
-    layer.bias = _take_bias(layer.bias, outputs)
+    if layer.bias is not None:
+        layer.bias = _take(layer.bias, outputs, 0)
     if inputs is not None:
         if is_depthwise(layer):
             layer.groups = len(inputs)
@@ -87,12 +89,8 @@ def _narrow_normalization(layer: _BatchNorm, outputs: Indices | None) -> None:
     layer.num_features = len(outputs)
 
 
-def _take(parameter: nn.Parameter, indices: Indices | None, dim: int) -> nn.Parameter:
+def _take(parameter: torch.Tensor, indices: Indices | None, dim: int) -> nn.Parameter:
     if indices is None:
-        return parameter
+        indices = torch.arange(parameter.shape[dim])
     taken = parameter.detach().index_select(dim, indices).clone()
     return nn.Parameter(taken, requires_grad=parameter.requires_grad)
-
-
-def _take_bias(bias: nn.Parameter | None, outputs: Indices | None) -> nn.Parameter | None:
-    return None if bias is None else _take(bias, outputs, 0)
