@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edgesynth_rt.bundle import open_bundle
-from edgesynth_rt.files import new_folder, write_bytes, write_json
-from edgesynth_rt.manifest import DYNAMIC_BATCH, MANIFEST, SCHEMA
 from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
 from edgesynth_rt.samples import run_samples
 
-from edgesynth.core.errors import CheckError, UserError
+from edgesynth.core.errors import CheckError, EdgesynthError, UserError
 from edgesynth.export.agreement import Agreement, agree
 from edgesynth.export.candidate import Candidate
 from edgesynth.export.golden import RTOL, tolerances
 from edgesynth.export.onnx_file import serialize
 from edgesynth.export.session import Arrays
 from edgesynth.hardware.target import Target
+from edgesynth_rt.bundle import open_bundle
+from edgesynth_rt.files import new_folder, write_bytes, write_json
+from edgesynth_rt.manifest import DYNAMIC_BATCH, MANIFEST, SCHEMA
 
 STAGE = "main"
 GOLDEN = "golden.npz"
@@ -53,8 +53,12 @@ def write_bundle(
     with new_folder(folder) as temporary:
         place = Path(temporary)
         _write_files(candidate, target, place, command, seed)
-        bundle = open_bundle(place)
-        agreements = compare_golden(bundle)
+        try:
+            bundle = open_bundle(place)
+            agreements = compare_golden(bundle)
+        except EdgesynthError as error:
+            reason = str(error).replace(str(place), str(folder))
+            raise CheckError(f"{candidate.name} was not exported: {reason}") from None
         failed = [each for each in agreements if not each.passed]
         if failed:
             raise CheckError(

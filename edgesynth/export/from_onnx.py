@@ -24,6 +24,7 @@ from edgesynth.export.golden import (
 )
 from edgesynth.export.onnx_file import BATCH_SYMBOL, serialize
 from edgesynth.export.opset import to_target
+from edgesynth.export.options import fit_channels
 from edgesynth.export.session import Arrays, Session, Tensor, interface
 from edgesynth.export.tidy import tidy
 from edgesynth.hardware.target import Target
@@ -54,11 +55,13 @@ def from_onnx(
     model = read_onnx(path)
     fixed = _fix_extents(model, path, batch, input_shape)
     inputs, _ = interface(model)
+    if preprocessing is not None and len(inputs[0].shape or ()) == 4:
+        preprocessing = fit_channels(preprocessing, _sides(inputs[0])[0], str(path))
     golden = _golden_inputs(inputs, path, preprocessing, data, samples_for(fixed), seed)
     outputs = Session(serialize(model), str(path)).run(golden, fixed)
     require_finite(outputs, str(path))
+    tidy(model)
     fitted = to_target(model, target, path, golden, outputs, fixed)
-    tidy(fitted)
     return Candidate(
         name=path.stem,
         task="classification" if _is_classifier(outputs) else "unknown",
@@ -98,6 +101,8 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         raise UserError(f"{path} holds no network; export it again")
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
+        if not all(value.type.tensor_type.HasField("shape") for value in model.graph.output):
+            model = onnx.shape_inference.infer_shapes(model)
         onnx.checker.check_model(model)
     except Exception as error:  # checker, external data and protobuf have no common error
         reason = " ".join(str(error).split())[:300]
@@ -186,8 +191,7 @@ def _golden_inputs(
     samples: int,
     seed: int,
 ) -> Arrays:
-    first = inputs[0].shape or ()
-    shape = [int(extent or 1) for extent in first[1:]]
+    first, shape = inputs[0].shape or (), _sides(inputs[0])
     image = len(inputs) == 1 and len(first) == 4 and inputs[0].dtype == "float32"
     if image and (data is not None or preprocessing is not None or shape[0] in _IMAGE_CHANNELS):
         pixels = (
@@ -203,6 +207,11 @@ def _golden_inputs(
             "--data, --mean and --std are for one float32 image of shape (batch, C, H, W)"
         )
     return random_inputs(inputs, samples, seed)
+
+
+def _sides(tensor: Tensor) -> list[int]:
+    """Extents behind the batch; all are known after `_fix_extents`."""
+    return [int(extent or 1) for extent in (tensor.shape or ())[1:]]
 
 
 def _is_classifier(outputs: Arrays) -> bool:

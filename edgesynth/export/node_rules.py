@@ -129,7 +129,7 @@ def _branch_outputs(
 
 
 def _custom(view: View, target: Target, functions: frozenset[tuple[str, str]]) -> Iterator[Finding]:
-    """A custom operator: its function gives the meaning anywhere, two attributes find the plugin."""
+    """A custom operator: its function says what it means, two attributes find its plugin."""
     node = view.node
     if (node.domain, node.op_type) not in functions:
         yield Finding(

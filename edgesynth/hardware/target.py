@@ -199,5 +199,6 @@ def read_target(path: Path) -> Target:
 
 
 def _age(name: str) -> tuple[int, str]:
-    families = ("jetpack", "tensorrt", "onnxruntime")
-    return families.index(name.split("-")[0]) if name.split("-")[0] in families else 9, name
+    family = name.split("-", maxsplit=1)[0]
+    known = ("jetpack", "tensorrt", "onnxruntime")
+    return known.index(family) if family in known else len(known), name
