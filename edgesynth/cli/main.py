@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 
 import rich_click as click
+
 from edgesynth_rt import __version__
 
 COMMANDS = [
@@ -67,12 +69,13 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return per kind of ending
+def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     from edgesynth_rt.errors import EdgesynthError
 
     try:
         result = cli.main(arguments, prog_name="edgesynth", standalone_mode=False)
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except EdgesynthError as error:
         return _fail(arguments, str(error), error.exit_code)
@@ -86,8 +89,10 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return per kind of 
     except MemoryError:
         return _fail(arguments, "out of memory; use a smaller --batch or network", 2)
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as ending:  # click and rich end with 1 when the reader of a pipe went away
+        return ending.code if isinstance(ending.code, int) and ending.code != 1 else 0
 
 
 def _fail(arguments: list[str], message: str, code: int) -> int:

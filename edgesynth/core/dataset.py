@@ -12,8 +12,10 @@ import numpy.typing as npt
 class Split(Protocol):
     """Images with their class; kept raw so that one preprocessing serves host and board."""
 
-    labels: npt.NDArray[np.int64]
-    """Class index of every image, shape (n,)."""
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """Class index of every image, shape (n,)."""
+        ...
 
     def __len__(self) -> int: ...
 

@@ -12,7 +12,14 @@ def nearest(name: str, known: list[str]) -> str:
     """`did you mean "x"?` or the list of `known` names, for the end of an error message."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, known, n=1)
+    as_written = {k.lower(): k for k in known}
+    close = get_close_matches(name.lower(), list(as_written), n=1)
     if close:
-        return f'did you mean "{close[0]}"?'
+        return f'did you mean "{as_written[close[0]]}"?'
     return "known: " + ", ".join(known)
+
+
+def shown(text: str, limit: int = 80) -> str:
+    """A user's `text` as it may stand in an error message: one line, printable, not too long."""
+    printable = "".join(c if c.isprintable() else "?" for c in text[: limit + 1])
+    return printable if len(printable) <= limit else printable[: limit - 3] + "..."

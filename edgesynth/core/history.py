@@ -9,12 +9,13 @@ import msgspec
 from edgesynth.core.errors import UserError
 
 SCHEMA = "edgesynth.offspring/1"
+RUN_SCHEMA = "edgesynth.run/1"
 
 
-class Offspring(msgspec.Struct, frozen=True, kw_only=True):
+class Offspring(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One synthesized network and what it costs. Generation 1 is the ancestor itself."""
 
-    schema: str = SCHEMA
+    schema: str
     id: str
     """`g03-2`: generation 3, second offspring."""
     generation: int
@@ -35,18 +36,58 @@ class Offspring(msgspec.Struct, frozen=True, kw_only=True):
     """On validation data, inherited weights, before any training; None for the ancestor."""
     accuracy: float
     """On validation data after training."""
-    selected: bool
-    """True when this offspring became the parent of the next generation."""
     epochs: int
     seconds: float
     network: str
     """Path of its `.edgenet` folder, relative to the run folder."""
     requirements: list[dict[str, object]] = []
     """Verdicts, see `Verdict.document`."""
+    selected: bool = False
+    """True when natural selection chose it; not in the line itself, but from `run.json`."""
+
+
+class Run(msgspec.Struct, kw_only=True):
+    """`run.json`: what a synthesis run was asked for and what it chose so far."""
+
+    schema: str = RUN_SCHEMA
+    status: str = "running"
+    """`running` (or killed), or `finished`."""
+    stopped: str = ""
+    """Why it ended, in words."""
+    command: str
+    plan: dict[str, object]
+    """All settings that shape the result; a resumed run must have the same."""
+    parent: str
+    """Name of the ancestor."""
+    parent_sha256: str
+    data: str
+    versions: dict[str, str]
+    selected: list[str] = []
+    """Ids chosen by natural selection, one per generation, the ancestor first."""
+    best: str | None = None
+    """Id of the network that the run delivers, copied to `best.edgenet`."""
+    test_accuracy: dict[str, float] = {}
+    """Final figures on test data, by id: the ancestor and the best."""
+
+
+def read_run(folder: Path) -> Run:
+    """`run.json` of a run folder.
+
+    Raises UserError naming the file and the field that is wrong.
+    """
+    path = folder / "run.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Run)
+    except OSError as error:
+        raise UserError(f"run {path} cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UserError(f"run {path}: {error}") from None
 
 
 def read_history(path: Path) -> list[Offspring]:
     """All complete lines of `history.jsonl`; a last line cut by a crash is dropped.
+
+    `selected` is filled in from the `run.json` beside it, where there is one.
 
     Raises UserError naming the line that is malformed.
     """
@@ -54,10 +95,12 @@ def read_history(path: Path) -> list[Offspring]:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"history {path} cannot be read: {error.strerror}") from None
+    chosen = set(read_run(path.parent).selected) if (path.parent / "run.json").exists() else set()
     offspring = []
     for number, line in enumerate(data.split(b"\n")[:-1], start=1):
         try:
-            offspring.append(msgspec.json.decode(line, type=Offspring))
-        except msgspec.DecodeError as error:
+            read = msgspec.json.decode(line, type=Offspring)
+        except (msgspec.DecodeError, RecursionError) as error:
             raise UserError(f"history {path}, line {number}: {error}; delete that line") from None
+        offspring.append(msgspec.structs.replace(read, selected=read.id in chosen))
     return offspring

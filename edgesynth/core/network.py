@@ -83,7 +83,7 @@ def parse_ranges(text: str, limit: int) -> list[int]:
     indices: list[int] = []
     for span in text.split(","):
         first, _, last = span.partition("-")
-        if not (first.isascii() and first.isdigit() and (last.isdigit() or "-" not in span)):
+        if not (span.isascii() and first.isdigit() and (last.isdigit() or "-" not in span)):
             raise ValueError(f'"{span[:20]}" is not a channel range')
         start, stop = int(first), int(last or first)
         if not (indices[-1] if indices else -1) < start <= stop < limit:

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from edgesynth.core.errors import UserError, nearest
+from edgesynth.core.errors import UserError, nearest, shown
 
 _COUNT = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _TIME_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
@@ -102,20 +103,23 @@ def parse_requirement(text: str) -> Requirement:
     Raises UserError naming the part that is wrong and the nearest valid name.
     """
     match = _PATTERN.fullmatch(text)
+    start = f'requirement "{shown(text)}"'
     if match is None:
         raise UserError(
-            f'requirement "{text}" is not METRIC RELATION NUMBER[UNIT][@DEVICE]; '
+            f"{start} is not METRIC RELATION NUMBER[UNIT][@DEVICE]; "
             'write for example "macs<=1.2M" or "latency_p95<=15ms@tx2"'
         )
     metric, unit = match["metric"], match["unit"]
     if metric not in METRICS:
         hint = nearest(metric, sorted(METRICS))
-        raise UserError(f'requirement "{text}": no metric "{metric}"; {hint}')
+        raise UserError(f'{start}: no metric "{shown(metric)}"; {hint}')
     units = METRICS[metric][1]
     if unit not in units:
         written = ", ".join(u or "(none)" for u in units)
-        raise UserError(f'requirement "{text}": {metric} takes the units {written}, not "{unit}"')
+        raise UserError(f'{start}: {metric} takes the units {written}, not "{shown(unit)}"')
     limit = float(match["number"]) * units[unit]
+    if math.isinf(limit):
+        raise UserError(f"{start}: the number {shown(match['number'])} is too large")
     return Requirement(text.strip(), metric, match["relation"], limit, match["device"])
 
 

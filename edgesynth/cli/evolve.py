@@ -1,0 +1,130 @@
+"""`edgesynth evolve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from edgesynth.cli.common import Output, output_options, seed_option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@click.command("evolve")
+@click.argument("parent")
+@click.option("--data", required=True, help="fashion-mnist, cifar10:DIR, imagefolder:DIR, ...")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder to make.")
+@click.option("--weights", type=click.Path(path_type=Path), help="State dict of PARENT.")
+@click.option(
+    "--generations",
+    type=click.IntRange(2),
+    default=4,
+    show_default=True,
+    help="Counts the ancestor as generation 1.",
+)
+@click.option(
+    "--offspring",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Networks per generation.",
+)
+@click.option(
+    "--environment",
+    default="synapses=0.5",
+    show_default=True,
+    help="Budget per generation, or the papers' factor such as 0.7.",
+)
+@click.option(
+    "--require",
+    "requirements",
+    multiple=True,
+    default=["accuracy_loss<=1"],
+    show_default=True,
+    help="Bounds such as accuracy>=0.905, params<=43k, macs<=1.2M.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Passes over the data for each offspring.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Images per training step.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0),
+    default=2e-3,
+    show_default=True,
+    help="At its peak.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--trust", multiple=True, help="A factory that a .edgenet may import and call.")
+@seed_option
+@output_options
+def command(output: Output, **options: Any) -> int:
+    """Evolve smaller networks from PARENT, a trained .edgenet (or a factory with --weights).
+
+    \b
+    Example:
+      edgesynth evolve lenet5.edgenet --data fashion-mnist --out run --require "macs<=900k"
+    """
+    from edgesynth.core.requirement import parse_requirements
+    from edgesynth.synthesis.environment import parse_environment
+    from edgesynth.synthesis.evolution import EvolutionPlan
+    from edgesynth.tasks.training import TrainingPlan
+    from edgesynth.workflows.evolve import evolve
+
+    plan = EvolutionPlan(
+        generations=options["generations"],
+        offspring=options["offspring"],
+        environment=parse_environment(options["environment"]),
+        epochs=options["epochs"],
+        requirements=parse_requirements(options["requirements"]),
+        seed=options["seed"],
+    )
+    training = TrainingPlan(
+        epochs=options["epochs"], batch=options["batch"], learning_rate=options["learning_rate"]
+    )
+    document = evolve(
+        options["parent"],
+        options["data"],
+        options["out"],
+        plan=plan,
+        training=training,
+        weights=options["weights"],
+        resume=options["resume"],
+        trust=options["trust"],
+        progress=output.progress,
+    )
+    output.result(document, lambda console: _show(document, console))
+    return 0 if document["holds"] else 1
+
+
+def _show(document: dict[str, Any], console: Console) -> None:
+    from rich.table import Table
+
+    ancestor, best = document["ancestor"], document["best"]
+    table = Table(title=f"{document['network']} ({best['id']})", title_justify="left")
+    for column, justify in (("", "left"), ("ancestor", "right"), ("best", "right"), ("", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for name in ("test_accuracy", "accuracy"):
+        label = name.replace("_", " ") if name == "test_accuracy" else "validation accuracy"
+        change = f"{100 * (best[name] - ancestor[name]):+.2f} pt"
+        table.add_row(label, f"{ancestor[name]:.4f}", f"{best[name]:.4f}", change)
+    for name in ("synapses", "clusters", "params", "macs", "size_bytes"):
+        ratio = f"{ancestor[name] / best[name]:.2f}x fewer"
+        table.add_row(name.replace("_", " "), f"{ancestor[name]:,}", f"{best[name]:,}", ratio)
+    console.print(table)
+    console.print(f"stopped: {document['stopped']}")
+    for verdict in document["requirements"]:
+        console.print(f"{'holds' if verdict['holds'] else 'FAILS'}: {verdict['requirement']}")

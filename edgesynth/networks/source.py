@@ -1,0 +1,120 @@
+"""From what a user writes (zoo name, `.edgenet` folder, `package.module:factory`) to a network."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from edgesynth.core.errors import UserError, nearest
+from edgesynth.core.factory import import_factory, is_factory
+from edgesynth.core.network import Architecture, NetworkDescription, Preprocessing
+from edgesynth.networks import edgenet, zoo
+from edgesynth.networks.network import Network
+
+
+def resolve(
+    spec: str,
+    *,
+    weights: Path | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    classes: tuple[str, ...] | None = None,
+    preprocessing: Preprocessing | None = None,
+    trust: Collection[str] = (),
+) -> Network:
+    """The network that `spec` names.
+
+    `input_shape` (channels, height, width) and `classes` fit a zoo network to the data and are
+    needed for a factory; `weights` is a state dict as `.safetensors` or by `torch.save`. Naming a
+    factory on the command line is trust in it.
+
+    Raises UserError when the name is unknown or the weights do not fit.
+    """
+    if spec.endswith(".edgenet") or Path(spec).is_dir():
+        network = edgenet.load(Path(spec), trust=trust)
+    else:
+        network = _build(spec, input_shape, classes, preprocessing)
+    if weights is not None:
+        edgenet.load_weights(network.module, read_state_dict(weights), f"weights {weights}")
+    return network
+
+
+def _build(
+    spec: str,
+    input_shape: tuple[int, int, int] | None,
+    classes: tuple[str, ...] | None,
+    preprocessing: Preprocessing | None,
+) -> Network:
+    if spec in zoo.names():
+        entry = zoo.entry(spec)
+        input_shape = input_shape or entry.input_shape
+        classes = classes or tuple(str(index) for index in range(entry.classes))
+        arguments: dict[str, int | float | str | bool] = {
+            "classes": len(classes),
+            "in_channels": input_shape[0],
+            "image": input_shape[1],
+        }
+        module = zoo.build(spec, **arguments)
+        architecture, name = Architecture(f"zoo:{spec}", arguments), spec
+    elif is_factory(spec):
+        factory = import_factory(spec)
+        if input_shape is None:
+            raise UserError(f"{spec}: give the input's size, for example --input-shape 3x224x224")
+        module = factory()
+        if not isinstance(module, nn.Module):
+            raise UserError(f'"{spec}" returned {type(module).__name__}, not a torch.nn.Module')
+        architecture, name = Architecture(f"factory:{spec}"), spec.partition(":")[2]
+    else:
+        raise UserError(
+            f'no network "{spec}"; {nearest(spec, zoo.names())}, '
+            "or give a .edgenet folder or package.module:factory"
+        )
+    channels = input_shape[0]
+    plain = Preprocessing(mean=(0.0,) * channels, std=(1.0,) * channels)
+    description = NetworkDescription(
+        name=name,
+        architecture=architecture,
+        input_shape=input_shape,
+        classes=classes or (),
+        preprocessing=preprocessing or plain,
+    )
+    return Network(module, description)
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """A state dict from a `.safetensors` file or a file of `torch.save`, never unpickled.
+
+    A `state_dict` entry and the `module.` prefix of DataParallel are looked through.
+
+    Raises UserError when the file holds anything else than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols, said better below
+            loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"weights {path} cannot be read: {error.strerror or error}") from None
+    except SafetensorError as error:
+        raise UserError(f"weights {path} are not a safetensors file: {error}") from None
+    except pickle.UnpicklingError:
+        raise UserError(
+            f"weights {path} hold pickled code, which is never run; "
+            "save them with torch.save(model.state_dict(), FILE) or as safetensors"
+        ) from None
+    except Exception as error:  # a damaged file can make the reader fail in any way
+        reason = str(error).splitlines()[0] if str(error) else "it ends too early"
+        raise UserError(f"weights {path} cannot be read: {reason}") from None
+    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, dict) or not all(torch.is_tensor(t) for t in loaded.values()):
+        raise UserError(f"weights {path} are not a state dict of tensors")
+    return {str(name).removeprefix("module."): tensor for name, tensor in loaded.items()}

@@ -1,0 +1,151 @@
+"""Evolutionary synthesis of smaller networks from a trained parent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgesynth.core.dataset import Dataset
+from edgesynth.core.errors import UserError
+from edgesynth.core.history import Offspring, Run
+from edgesynth.core.progress import Progress, Silent
+from edgesynth.core.provenance import command_line, versions
+from edgesynth.data.source import load_dataset
+from edgesynth.networks import edgenet
+from edgesynth.networks.network import Network
+from edgesynth.synthesis.evolution import EvolutionPlan
+from edgesynth.synthesis.evolution import evolve as run_evolution
+from edgesynth.synthesis.run_folder import RunFolder
+from edgesynth.synthesis.selection import Predictions, holds
+from edgesynth.tasks.classification import accuracy
+from edgesynth.tasks.training import TrainingPlan, train
+from edgesynth.workflows.train import resolve_for
+
+SCHEMA = "edgesynth.evolution/1"
+
+
+@dataclass
+class _World:
+    """Training and accuracy on one data set, as the evolution sees them."""
+
+    dataset: Dataset
+    training: TrainingPlan
+    devices: tuple[str, ...]
+    progress: Progress
+
+    def train(self, network: Network, *, seed: int, label: str) -> None:
+        train(
+            network.module,
+            self.dataset,
+            network.description.preprocessing,
+            self.training,
+            seed=seed,
+            after_step=network.apply_masks,
+            progress=self.progress,
+            label=label,
+        )
+
+    def accuracy(self, network: Network) -> float:
+        return accuracy(network.module, self.dataset.validation, network.description.preprocessing)
+
+    def predict(self, network: Network) -> Predictions:
+        return {}
+
+
+def evolve(
+    parent: str,
+    data: str,
+    out: Path,
+    *,
+    plan: EvolutionPlan,
+    training: TrainingPlan,
+    weights: Path | None = None,
+    resume: bool = False,
+    trust: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Evolve `parent` on `data` in the run folder `out`; see `EvolutionPlan`.
+
+    `out/best.edgenet` is the network that the run delivers: with bounds on cost, the most accurate
+    that meets all; else the one with the fewest MACs that keeps the accuracy asked for. Test data
+    are used once, for the final accuracy of the ancestor and of the delivered network.
+
+    Raises UserError for a parent without trained weights, or a run folder of other settings.
+    """
+    progress = progress or Silent()
+    dataset = load_dataset(data, seed=plan.seed, progress=progress)
+    ancestor = resolve_for(parent, dataset, weights=weights, trust=trust)
+    if not parent.endswith(".edgenet") and weights is None:
+        raise UserError(
+            f"{parent} is not trained; train it first (edgesynth train {parent} --data {data} "
+            "--out parent.edgenet), or give --weights"
+        )
+    factory = ancestor.description.architecture.source.partition("factory:")[2]
+    trust = (*trust, factory) if factory else trust
+    folder = (RunFolder.resume if resume else RunFolder.create)(
+        out, _run(ancestor, plan, training, dataset)
+    )
+    devices = tuple(sorted({r.device for r in plan.requirements if r.device}))
+    world = _World(dataset, training, devices, progress)
+    delivered = run_evolution(ancestor, plan, world, folder, trust=trust, progress=progress)
+    return _deliver(folder, delivered, dataset, trust)
+
+
+def _run(ancestor: Network, plan: EvolutionPlan, training: TrainingPlan, dataset: Dataset) -> Run:
+    settings: dict[str, object] = {
+        "generations": plan.generations,
+        "offspring": plan.offspring,
+        "environment": plan.environment.text,
+        "requirements": [requirement.text for requirement in plan.requirements],
+        "seed": plan.seed,
+        "training": msgspec.to_builtins(training),
+    }
+    return Run(
+        command=command_line(),
+        plan=settings,
+        parent=ancestor.name,
+        parent_sha256=ancestor.description.weights_sha256,
+        data=dataset.name,
+        versions=versions("torch", "numpy"),
+    )
+
+
+def _deliver(
+    folder: RunFolder, delivered: Offspring, dataset: Dataset, trust: tuple[str, ...]
+) -> dict[str, Any]:
+    """Save `best.edgenet` with its accuracy on test data and say what was reached."""
+    ancestor = folder.history[0]
+    tested = {}
+    for offspring in {ancestor.id: ancestor, delivered.id: delivered}.values():
+        network = folder.load(offspring, trust)
+        preprocessing = network.description.preprocessing
+        tested[offspring.id] = accuracy(network.module, dataset.test, preprocessing)
+    description = network.description
+    network.description = msgspec.structs.replace(
+        description,
+        data=dataset.name,
+        accuracy={**description.accuracy, "test": tested[delivered.id]},
+    )
+    edgenet.save(network, folder.folder / "best.edgenet")
+    folder.run.test_accuracy = tested
+    folder.save()
+    return {
+        "schema": SCHEMA,
+        "run": str(folder.folder),
+        "network": str(folder.folder / "best.edgenet"),
+        "stopped": folder.run.stopped,
+        "holds": holds(delivered),
+        "requirements": delivered.requirements,
+        "ancestor": _summary(ancestor, tested),
+        "best": _summary(delivered, tested),
+        "offspring": len(folder.history) - 1,
+    }
+
+
+def _summary(offspring: Offspring, tested: dict[str, float]) -> dict[str, Any]:
+    names = ("id", "accuracy", "synapses", "clusters", "params", "macs", "size_bytes")
+    facts: dict[str, object] = {name: getattr(offspring, name) for name in names}
+    return {**facts, "test_accuracy": tested[offspring.id]}

@@ -1,0 +1,146 @@
+"""Train a reference (parent) network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from edgesynth.core.dataset import Dataset
+from edgesynth.core.errors import UserError
+from edgesynth.core.network import Lineage, NetworkDescription, Preprocessing
+from edgesynth.core.progress import Progress, Silent
+from edgesynth.core.provenance import command_line, versions
+from edgesynth.data.source import load_dataset
+from edgesynth.hardware.counting import count
+from edgesynth.networks import edgenet
+from edgesynth.networks.network import Network
+from edgesynth.networks.source import resolve
+from edgesynth.tasks.classification import accuracy
+from edgesynth.tasks.training import TrainingPlan
+from edgesynth.tasks.training import train as train_module
+
+SCHEMA = "edgesynth.training/1"
+
+
+def train(
+    spec: str,
+    data: str,
+    out: Path,
+    *,
+    plan: TrainingPlan,
+    weights: Path | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    force: bool = False,
+    trust: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train the network `spec` on `data` and save it as the `.edgenet` folder `out`.
+
+    The state is kept in `OUT.checkpoint` after every epoch; `resume` takes it up. Same seed, same
+    machine, same number of threads: same weights.
+
+    Raises UserError when `out` exists (unless `force`) or network and data do not fit.
+    """
+    progress = progress or Silent()
+    if out.exists() and not force:
+        raise UserError(f"{out} exists; choose another --out, or add --force to replace it")
+    dataset = load_dataset(data, seed=seed, progress=progress)
+    torch.manual_seed(seed)
+    network = resolve_for(spec, dataset, weights=weights, trust=trust)
+    checkpoint = out.with_name(out.name + ".checkpoint")
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    train_module(
+        network.module,
+        dataset,
+        network.description.preprocessing,
+        plan,
+        seed=seed,
+        after_step=network.apply_masks,
+        checkpoint=checkpoint,
+        progress=progress,
+        label=f"train {network.name}",
+    )
+    description = measured(network, dataset, seed)
+    network.description = edgenet.save(Network(network.module, description, network.masks), out)
+    checkpoint.unlink(missing_ok=True)
+    cost = count(network.module, description.input_shape)
+    return {
+        "schema": SCHEMA,
+        "network": str(out),
+        "name": description.name,
+        "data": dataset.name,
+        "epochs": plan.epochs,
+        "seed": seed,
+        "accuracy": description.accuracy,
+        "params": cost.params,
+        "macs": cost.macs,
+        "size_bytes": cost.size_bytes,
+        "weights_sha256": network.description.weights_sha256,
+    }
+
+
+def resolve_for(
+    spec: str, dataset: Dataset, *, weights: Path | None = None, trust: tuple[str, ...] = ()
+) -> Network:
+    """The network `spec`, fit to the images and classes of `dataset`.
+
+    Raises UserError when a saved network was made for other images or another number of classes.
+    """
+    network = resolve(
+        spec,
+        weights=weights,
+        input_shape=dataset.input_shape,
+        classes=dataset.classes,
+        preprocessing=Preprocessing(mean=dataset.mean, std=dataset.std),
+        trust=trust,
+    )
+    wanted = network.description
+    if wanted.input_shape != dataset.input_shape:
+        raise UserError(
+            f"{spec} takes images of {_sides(wanted.input_shape)}, "
+            f"{dataset.name} has {_sides(dataset.input_shape)}"
+        )
+    with torch.no_grad():
+        try:
+            outputs = network.module.eval()(network.example_input(2))
+        except (RuntimeError, ValueError) as error:
+            raise UserError(
+                f"{spec} does not run on images of {_sides(dataset.input_shape)}: "
+                f"{str(error).splitlines()[0]}"
+            ) from None
+    if not torch.is_tensor(outputs) or outputs.shape != (2, len(dataset.classes)):
+        shape = tuple(outputs.shape) if torch.is_tensor(outputs) else type(outputs).__name__
+        raise UserError(
+            f"{spec} gives {shape} for 2 images, {dataset.name} needs (2, {len(dataset.classes)})"
+        )
+    return network
+
+
+def measured(network: Network, dataset: Dataset, seed: int) -> NetworkDescription:
+    """The description of a freshly trained `network`, with its final accuracies."""
+    description = network.description
+    return msgspec.structs.replace(
+        description,
+        data=dataset.name,
+        lineage=Lineage(
+            generation=description.lineage.generation,
+            parent=description.weights_sha256 or None,
+            seed=seed,
+            command=command_line(),
+            versions=versions("torch", "numpy"),
+        ),
+        accuracy={
+            "validation": accuracy(network.module, dataset.validation, description.preprocessing),
+            "test": accuracy(network.module, dataset.test, description.preprocessing),
+        },
+    )
+
+
+def _sides(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
