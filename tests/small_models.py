@@ -38,10 +38,9 @@ def model_of(
         [numpy_helper.from_array(value, name) for name, value in (weights or {}).items()],
     )
     imports = [helper.make_opsetid("", opset), *(helper.make_opsetid(each, 1) for each in domains)]
-    model = helper.make_model(
+    return helper.make_model(
         graph, opset_imports=imports, ir_version=ir_version, functions=list(functions)
     )
-    return model
 
 
 def classifier(opset: int = 13, ir_version: int = 7, batch: int | str = 1) -> onnx.ModelProto:

@@ -7,9 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from my_nets import traffic
 from onnx import helper, numpy_helper
-from small_models import FLOAT, classifier, model_of, write_model
 
 from edgesynth.cli.main import run
 from edgesynth.export import nvidia_parser
@@ -19,6 +17,8 @@ from edgesynth.export.options import ExportOptions
 from edgesynth.workflows.check import check
 from edgesynth.workflows.export import export
 from edgesynth_rt.files import sha256_of
+from my_nets import traffic
+from small_models import FLOAT, classifier, model_of, write_model
 
 needs_nvidia = pytest.mark.skipif(
     not is_installed(), reason="NVIDIA's parser: pip install 'edgesynth[nvidia-parser]'"

@@ -3,18 +3,18 @@
 import numpy as np
 import onnx
 import pytest
-import small_networks
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
-from small_models import FLOAT, model_of
 
+import small_networks
 from edgesynth.export.downgrade import lower_opset
 from edgesynth.export.onnx_file import export_module, opset_of, serialize
 from edgesynth.export.rules import check_model
 from edgesynth.export.session import Session
 from edgesynth.hardware.target import load_target
+from small_models import FLOAT, model_of
 
 INPUT = np.random.default_rng(2).standard_normal((1, 3, 8, 8)).astype(np.float32)
 

@@ -5,13 +5,11 @@ import json
 import numpy as np
 import onnx
 import pytest
-import small_networks
 import torch
-from my_nets import TrafficNet, traffic
-from small_models import Branching, FrozenBatch, TwoHeads, classifier, write_model
 
+import small_networks
 from edgesynth.cli.main import run
-from edgesynth.core.errors import CheckError, UserError
+from edgesynth.core.errors import CheckError
 from edgesynth.core.network import Architecture, NetworkDescription, Preprocessing
 from edgesynth.export.bundle import compare_golden
 from edgesynth.export.options import (
@@ -27,6 +25,8 @@ from edgesynth.hardware.target import load_target, target_names
 from edgesynth.networks.network import Network
 from edgesynth.workflows.export import export
 from edgesynth_rt.bundle import open_bundle
+from my_nets import TrafficNet, traffic
+from small_models import Branching, FrozenBatch, TwoHeads, classifier, write_model
 
 SHAPE = ["--input-shape", "3x16x16"]
 
@@ -188,7 +188,10 @@ def test_an_operator_that_the_target_lacks(here, capsys):
 
 @pytest.mark.parametrize(
     ("module", "batch", "message"),
-    [(Branching(), 1, "computes other numbers"), (FrozenBatch(), "dynamic", "frozen into the file")],
+    [
+        (Branching(), 1, "computes other numbers"),
+        (FrozenBatch(), "dynamic", "frozen into the file"),
+    ],
 )
 def test_what_tracing_froze_is_found_before_anything_is_written(tmp_path, module, batch, message):
     options = ExportOptions(batch=batch)

@@ -4,16 +4,16 @@ import copy
 
 import onnx
 import pytest
-import small_networks
 import torch
-from small_models import Branching, TwoHeads, classifier
 from torch import nn
 
+import small_networks
 from edgesynth.core.errors import CheckError, UserError
 from edgesynth.export.onnx_file import assert_opset, export_module, opset_of, serialize
 from edgesynth.export.rules import check_model
 from edgesynth.export.session import Session
 from edgesynth.hardware.target import load_target, target_names
+from small_models import Branching, TwoHeads, classifier
 
 EXAMPLE = torch.zeros(1, *small_networks.SHAPE)
 

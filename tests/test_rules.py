@@ -4,10 +4,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from small_models import FLOAT, classifier, model_of
 
 from edgesynth.export.rules import check_model, fatal
 from edgesynth.hardware.target import load_target, target_names
+from small_models import FLOAT, classifier, model_of
 
 JETPACK_4 = load_target("jetpack-4.6")
 

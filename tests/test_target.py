@@ -1,5 +1,7 @@
 """Targets are data: every value with a source, and a wrong file is refused by its field."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 
@@ -46,7 +48,7 @@ def test_tegra_x1_and_x2_get_what_tensorrt_8_2_reads():
 
 def test_operators_only_grow_with_the_jetpacks():
     sets = [set(load_target(name).operators.supported) for name in NAMES[:4]]
-    for older, newer in zip(sets, sets[1:], strict=False):
+    for older, newer in pairwise(sets):
         assert older <= newer
 
 

@@ -5,11 +5,11 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
-from small_models import FLOAT, classifier, model_of
 
 from edgesynth.export.onnx_file import serialize
 from edgesynth.export.session import Session
 from edgesynth.export.tidy import tidy
+from small_models import FLOAT, classifier, model_of
 
 INPUT = np.random.default_rng(1).standard_normal((1, 3, 8, 8)).astype(np.float32)
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
-from edgesynth_rt.samples import run_samples
 
 from edgesynth.core.errors import CheckError, EdgesynthError, UserError
 from edgesynth.export.agreement import Agreement, agree
@@ -22,6 +20,8 @@ from edgesynth.hardware.target import Target
 from edgesynth_rt.bundle import open_bundle
 from edgesynth_rt.files import new_folder, write_bytes, write_json
 from edgesynth_rt.manifest import DYNAMIC_BATCH, MANIFEST, SCHEMA
+from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
+from edgesynth_rt.samples import run_samples
 
 STAGE = "main"
 GOLDEN = "golden.npz"

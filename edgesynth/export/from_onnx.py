@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from edgesynth.export.opset import to_target
 from edgesynth.export.options import fit_channels
 from edgesynth.export.session import Arrays, Session, Tensor, interface
 from edgesynth.export.tidy import tidy
+from edgesynth.hardware.onnx_layers import read_layers
 from edgesynth.hardware.target import Target
 
 _IMAGE_CHANNELS = (1, 2, 3, 4)
@@ -219,14 +221,21 @@ def _is_classifier(outputs: Arrays) -> bool:
 
 
 def _cost(model: onnx.ModelProto) -> dict[str, int | None]:
-    """Parameters and bytes of the floating-point weights; MACs are not counted in ONNX files."""
+    """Parameters and bytes of the floating-point weights; MACs where every layer's is known."""
     weights = [
         numpy_helper.to_array(tensor)
         for tensor in model.graph.initializer
         if np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).kind == "f"
     ]
+    with tempfile.TemporaryDirectory(prefix="edgesynth-") as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(serialize(model))
+        try:
+            macs = sum(layer.macs for layer in read_layers(path))
+        except UserError:
+            macs = None
     return {
         "params": sum(weight.size for weight in weights),
-        "macs": None,
+        "macs": macs,
         "size_bytes": sum(weight.nbytes for weight in weights),
     }
