@@ -6,7 +6,7 @@ import numpy as np
 
 from edgesynth.core.dataset import ArraySplit, Dataset
 from edgesynth.core.errors import MissingError
-from edgesynth.data.splits import TEST_SEED, cut, statistics, take
+from edgesynth.data.splits import TEST_SEED, blocks, cut, statistics, take
 
 VALIDATION = 180
 _TEST = 360
@@ -33,18 +33,14 @@ def load_digits(
     test, rest = cut(labels, _TEST, TEST_SEED, "test")
     held_out, train = cut(labels[rest], validation, seed, "validation")
     train = take(train, limit, name)
-    mean, std = statistics(pixels[rest[train]])
-    splits = (
-        ArraySplit(pixels[part], labels[part]) for part in (rest[train], rest[held_out], test)
-    )
-    first, second, third = splits
+    mean, std = statistics(blocks(pixels[rest[train]]))
     return Dataset(
         name=name,
         input_shape=(1, 8, 8),
         classes=tuple("0123456789"),
         mean=mean,
         std=std,
-        train=first,
-        validation=second,
-        test=third,
+        train=ArraySplit(pixels[rest[train]], labels[rest[train]]),
+        validation=ArraySplit(pixels[rest[held_out]], labels[rest[held_out]]),
+        test=ArraySplit(pixels[test], labels[test]),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def fetch(
         try:
             with progress.track(f"fetching {file.name}", file.packed_bytes) as task:
                 packed = _download(url, 2 * file.packed_bytes, timeout_s, task)
-            found = hashlib.sha256(unpack(packed, url)).hexdigest()
+            found = hashlib.sha256(unpack(packed, file.name)).hexdigest()
         except (HTTPException, OSError, ValueError, UserError) as error:
             refusals.append(f"{url}: {getattr(error, 'reason', None) or error}")
             continue
@@ -76,7 +77,12 @@ def _download(url: str, limit: int, timeout_s: float, task: Task) -> bytes:
     if not url.startswith(("https://", "http://")):
         raise ValueError("only http and https addresses are fetched")
     parts, size = [], 0
-    with urllib.request.urlopen(url, timeout=timeout_s) as stream:  # noqa: S310 - checked above
+    try:
+        answer = urllib.request.urlopen(url, timeout=timeout_s)  # noqa: S310 - checked above
+    except urllib.error.HTTPError as error:
+        with error:  # it holds the connection
+            raise ValueError(f"answers {error.code} {error.reason}") from None
+    with answer as stream:
         for block in iter(lambda: stream.read(_BLOCK), b""):
             parts.append(block)
             size += len(block)

@@ -60,10 +60,10 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def unpack(packed: bytes, name: str) -> bytes:
+def unpack(packed: bytes, name: str, limit: int = _CONTENTS_LIMIT) -> bytes:
     """The bytes of a file, decompressed when it is gzip; `name` is the file in error messages.
 
-    Raises UserError when it is damaged, cut off, or larger than 1 GiB.
+    Raises UserError when it is damaged, cut off, or unpacks to more than `limit` bytes.
     """
     if packed[:2] != b"\x1f\x8b":
         return packed
@@ -76,8 +76,8 @@ def unpack(packed: bytes, name: str) -> bytes:
                 f"{name}: gzip data is damaged at or after byte {offset} ({error}); get it again"
             ) from None
         size += len(parts[-1])
-        if size > _CONTENTS_LIMIT:
-            raise UserError(f"{name}: unpacks to more than {_CONTENTS_LIMIT} bytes; refused")
+        if size > limit:
+            raise UserError(f"{name}: unpacks to more than {limit} bytes; refused")
     if not unpacker.eof:
         raise UserError(
             f"{name}: gzip data is cut off at byte {len(packed)} (byte {size} of its contents); "

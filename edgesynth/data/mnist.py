@@ -9,7 +9,7 @@ import numpy as np
 from edgesynth.core.dataset import ArraySplit, Dataset
 from edgesynth.core.errors import UserError
 from edgesynth.data.idx import read_idx
-from edgesynth.data.splits import Labels, Pixels, cut, statistics, take
+from edgesynth.data.splits import Labels, Pixels, blocks, cut, statistics, take
 
 DIGITS = tuple("0123456789")
 VALIDATION = 5000
@@ -39,7 +39,7 @@ def load_mnist(
     held_out, train = cut(labels, validation, seed, "validation")
     train = take(train, limit, name)
     train_pixels = pixels[train]
-    mean, std = statistics(train_pixels)
+    mean, std = statistics(blocks(train_pixels))
     return Dataset(
         name=name,
         input_shape=(1, pixels.shape[2], pixels.shape[3]),

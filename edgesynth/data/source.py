@@ -1,31 +1,39 @@
 """From what a user writes after `--data` to a data set.
 
-The spelling is `KIND[:PLACE][,size=N][@TRAIN]`:
+The spelling is `KIND[:PLACE][,size=PIXELS][@TRAIN_IMAGES]`:
 
-- `fashion-mnist`            Debian's package, the cache, or fetched once; `fashion-mnist:DIR`
-- `digits`                   scikit-learn's 8 x 8 digits
-- `@12000` at the end        keeps 12,000 train images, every class in proportion and chosen by
-                             the seed; validation and test stay whole
+    fashion-mnist          Debian's package, the cache, or fetched once
+    fashion-mnist:DIR      its four files in a folder
+    digits                 scikit-learn's 8 x 8 digits
+    mnist:DIR              IDX files, plain or .gz
+    cifar10:DIR            the binary version
+    imagefolder:DIR        one sub-folder of images per class; `,size=96` gives 96 x 96 pixels
+    package.module:factory a function that returns an edgesynth.core.dataset.Dataset
+
+`@12000` at the end keeps 12,000 train images, the classes in proportion and chosen by the seed;
+validation and test stay whole. A folder whose name ends like that is given with a `/` behind it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError, nearest
+from edgesynth.core.factory import import_factory, is_factory
 from edgesynth.core.progress import Progress, Silent
 
 _SPELLING = re.compile(
-    r"(?P<kind>[^:,@]+)(:(?P<place>.+?))?(,size=(?P<size>\d+))?(@(?P<limit>\d+))?"
+    r"(?P<kind>[^:,@]+)(:(?P<place>.+?))?(,size=(?P<size>\d{1,9}))?(@(?P<limit>\d{1,9}))?"
 )
 
 
 @dataclass(frozen=True)
 class Spec:
-    """The parts of `KIND[:PLACE][,size=N][@TRAIN]`."""
+    """The parts of `KIND[:PLACE][,size=PIXELS][@TRAIN_IMAGES]`."""
 
     text: str
     kind: str
@@ -34,19 +42,33 @@ class Spec:
     limit: int | None
 
 
+@dataclass(frozen=True)
+class _Request:
+    """A spec and how its data is to be cut."""
+
+    spec: Spec
+    seed: int
+    validation: float | int | None
+    progress: Progress
+
+    def folder(self) -> Path:
+        if self.spec.place is None:
+            raise UserError(f'"{self.spec.text}" needs a folder: {self.spec.kind}:DIR')
+        folder = Path(self.spec.place).expanduser()
+        if not folder.is_dir():
+            raise UserError(f'"{self.spec.text}": {folder} is not a folder')
+        return folder
+
+
 def parse_spec(text: str) -> Spec:
     """Take a `--data` value apart; raises UserError when it is not spelt as documented."""
     match = _SPELLING.fullmatch(text)
     if match is None:
-        raise UserError(f'"{text}" is not a data set; write KIND[:PLACE][,size=N][@TRAIN_IMAGES]')
-    size, limit = match["size"], match["limit"]
-    return Spec(
-        text,
-        match["kind"],
-        match["place"],
-        int(size) if size else None,
-        int(limit) if limit else None,
-    )
+        raise UserError(
+            f'"{text}" is not a data set; write KIND[:PLACE][,size=PIXELS][@TRAIN_IMAGES]'
+        )
+    size, limit = (int(match[part]) if match[part] else None for part in ("size", "limit"))
+    return Spec(text, match["kind"], match["place"], size, limit)
 
 
 def load_dataset(
@@ -60,34 +82,118 @@ def load_dataset(
 
     `seed` chooses which official train images become validation (and the subset of `@N`), so
     networks that are compared must use one seed; the test split never depends on it.
-    `validation` is a fraction or a number of images; by default each data set has its own
-    (5,000 for Fashion-MNIST). Raises UserError for bad input, MissingError for absent data.
+    `validation` is a fraction or a number of images; by default each data set has its own (5,000
+    for Fashion-MNIST), and a data set that comes with a validation part keeps it.
+
+    Raises UserError for bad input, MissingError for data or packages that are absent.
     """
     parsed = parse_spec(spec)
-    known = ["fashion-mnist", "digits"]
-    if parsed.kind == "fashion-mnist":
-        from edgesynth.data import fashion_mnist, mnist
+    request = _Request(parsed, seed, validation, progress or Silent())
+    if parsed.size is not None and parsed.kind != "imagefolder":
+        raise UserError(f'"{spec}": only imagefolder takes a size')
+    if parsed.kind in _LOADERS:
+        return _LOADERS[parsed.kind](request)
+    if parsed.place is not None and is_factory(f"{parsed.kind}:{parsed.place}"):
+        return _custom(request)
+    raise UserError(
+        f'unknown data set "{parsed.kind}"; {nearest(parsed.kind, kinds())}, '
+        "or give package.module:factory"
+    )
 
-        folder = (
-            Path(parsed.place)
-            if parsed.place
-            else fashion_mnist.find_fashion_mnist(progress=progress or Silent())
-        )
-        return mnist.load_mnist(
-            folder,
-            name=spec,
-            classes=fashion_mnist.CLASSES,
-            seed=seed,
-            validation=mnist.VALIDATION if validation is None else validation,
-            limit=parsed.limit,
-        )
-    if parsed.kind == "digits":
-        from edgesynth.data import digits
 
-        return digits.load_digits(
-            name=spec,
-            seed=seed,
-            validation=digits.VALIDATION if validation is None else validation,
-            limit=parsed.limit,
-        )
-    raise UserError(f'unknown data set "{parsed.kind}"; {nearest(parsed.kind, known)}')
+def kinds() -> list[str]:
+    """The kinds of data set that are built in."""
+    return list(_LOADERS)
+
+
+def _fashion_mnist(request: _Request) -> Dataset:
+    from edgesynth.data import fashion_mnist, mnist
+
+    if request.spec.place is None:
+        folder = fashion_mnist.find_fashion_mnist(progress=request.progress)
+    else:
+        folder = request.folder()
+    return mnist.load_mnist(
+        folder,
+        name=request.spec.text,
+        classes=fashion_mnist.CLASSES,
+        seed=request.seed,
+        validation=mnist.VALIDATION if request.validation is None else request.validation,
+        limit=request.spec.limit,
+    )
+
+
+def _mnist(request: _Request) -> Dataset:
+    from edgesynth.data import mnist
+
+    return mnist.load_mnist(
+        request.folder(),
+        name=request.spec.text,
+        seed=request.seed,
+        validation=mnist.VALIDATION if request.validation is None else request.validation,
+        limit=request.spec.limit,
+    )
+
+
+def _digits(request: _Request) -> Dataset:
+    from edgesynth.data import digits
+
+    if request.spec.place is not None:
+        raise UserError(f'"{request.spec.text}": digits come with scikit-learn; write digits')
+    return digits.load_digits(
+        name=request.spec.text,
+        seed=request.seed,
+        validation=digits.VALIDATION if request.validation is None else request.validation,
+        limit=request.spec.limit,
+    )
+
+
+def _cifar10(request: _Request) -> Dataset:
+    from edgesynth.data import cifar10
+
+    return cifar10.load_cifar10(
+        request.folder(),
+        name=request.spec.text,
+        seed=request.seed,
+        validation=cifar10.VALIDATION if request.validation is None else request.validation,
+        limit=request.spec.limit,
+    )
+
+
+def _imagefolder(request: _Request) -> Dataset:
+    from edgesynth.data import imagefolder
+
+    return imagefolder.load_imagefolder(
+        request.folder(),
+        name=request.spec.text,
+        size=imagefolder.SIZE if request.spec.size is None else request.spec.size,
+        seed=request.seed,
+        validation=imagefolder.VALIDATION if request.validation is None else request.validation,
+        limit=request.spec.limit,
+        progress=request.progress,
+    )
+
+
+def _custom(request: _Request) -> Dataset:
+    from edgesynth.data import custom
+
+    try:
+        factory = import_factory(f"{request.spec.kind}:{request.spec.place}")
+    except UserError as error:
+        raise UserError(f"{error} (built-in data sets: {', '.join(kinds())})") from None
+    return custom.load_custom(
+        factory,
+        name=request.spec.text,
+        seed=request.seed,
+        validation=request.validation,
+        limit=request.spec.limit,
+    )
+
+
+_LOADERS: dict[str, Callable[[_Request], Dataset]] = {
+    "fashion-mnist": _fashion_mnist,
+    "digits": _digits,
+    "mnist": _mnist,
+    "cifar10": _cifar10,
+    "imagefolder": _imagefolder,
+}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
+from edgesynth.core.dataset import Split
 from edgesynth.core.errors import UserError
 
 Indices = npt.NDArray[np.int64]
@@ -60,20 +64,46 @@ def take(train: Indices, limit: int | None, name: str) -> Indices:
     return train[:limit]
 
 
-def statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel of uint8 (n, channels, height, width), as 0..1.
+def blocks(pixels: Pixels, size: int = 512) -> Iterator[Pixels]:
+    """`pixels` in blocks of `size` images."""
+    for start in range(0, len(pixels), size):
+        yield pixels[start : start + size]
 
-    Exact: the pixels are counted by value, so nothing is rounded before the division.
+
+def statistics(images: Iterable[Pixels]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel of uint8 pixels, taken as 0..1.
+
+    `images` yields blocks of shape (n, channels, height, width), small ones: counting widens them.
+    Exact: the pixels are counted by value, so nothing is rounded before the division. A channel
+    with one value only gets deviation 1, so that dividing by it is harmless.
     """
+    counts: list[npt.NDArray[np.int64]] = []
+    for block in images:
+        found = [np.bincount(channel.ravel(), minlength=256) for channel in block.swapaxes(0, 1)]
+        counts = [a + b for a, b in zip(counts, found, strict=True)] if counts else found
     values = np.arange(256) / 255
     means, deviations = [], []
-    for channel in range(pixels.shape[1]):
-        counts = np.zeros(256, np.int64)
-        for start in range(0, len(pixels), 4096):  # bincount widens to int64: keep that small
-            block = pixels[start : start + 4096, channel]
-            counts += np.bincount(block.ravel(), minlength=256)
-        mean = float(counts @ values / counts.sum())
-        variance = float(counts @ (values - mean) ** 2 / counts.sum())
+    for count in counts:
+        mean = float(count @ values / count.sum())
+        variance = float(count @ (values - mean) ** 2 / count.sum())
         means.append(mean)
-        deviations.append(variance**0.5)
+        deviations.append(variance**0.5 if np.count_nonzero(count) > 1 else 1.0)
     return tuple(means), tuple(deviations)
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some images of another split, in a given order."""
+
+    whole: Split
+    indices: Indices
+
+    @property
+    def labels(self) -> Labels:
+        return self.whole.labels[self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def images(self, indices: Indices) -> Pixels:
+        return self.whole.images(self.indices[indices])

@@ -2,8 +2,7 @@
 
 MACs are those of convolutions and matrix products (linear layers) of one inference, batch 1:
 half of what `torch.utils.flop_counter` counts. Normalization, pooling and activations are not
-counted, as in the papers, nor is fused attention. torch is imported on the first call, not with
-this module.
+counted, as in the papers, nor is fused attention. torch is imported on the first call only.
 """
 
 from __future__ import annotations

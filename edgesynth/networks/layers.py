@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import nn
+
+SMALL_IMAGE = 48
+"""Below this side in pixels (CIFAR has 32, Fashion-MNIST 28) a network made for ImageNet gets a
+stem without stride: its own would leave a feature map of one pixel."""
 
 
 def scaled(channels: int, width: float, multiple: int = 1) -> int:
@@ -10,28 +16,31 @@ def scaled(channels: int, width: float, multiple: int = 1) -> int:
     return max(1, round(channels * width / multiple)) * multiple
 
 
-def side_after(side: int, kernel: int, stride: int = 1, padding: int = 0) -> int:
-    """Height (or width) of the feature map behind a convolution or a floor-mode pooling."""
-    return (side + 2 * padding - kernel) // stride + 1
+def side_behind(layers: Iterable[nn.Module], side: int) -> int:
+    """Side in pixels of the square feature map behind `layers`, entered with `side` pixels.
+
+    Convolutions and max poolings that round down; all other layers keep the side.
+    """
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+            kernel, stride, padding = (
+                value if isinstance(value, int) else int(value[0])
+                for value in (layer.kernel_size, layer.stride, layer.padding)
+            )
+            side = (side + 2 * padding - kernel) // stride + 1
+    return side
 
 
 def initialize(module: nn.Module) -> None:
     """He initialization (arXiv 1502.01852, fan-in) from torch's global generator.
 
-    Biases and shifts start at 0, BatchNorm scales at 1. The last linear or convolution layer has
-    no ReLU behind it, so it gets half the variance.
+    Biases and shifts start at 0, BatchNorm scales at 1. The last linear or convolution layer feeds
+    no further layer through a ReLU, so it gets half the variance.
     """
-    last = None
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            last = layer
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(
-                layer.weight, nonlinearity="linear" if layer is last else "relu"
-            )
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.BatchNorm2d):
-            nn.init.ones_(layer.weight)
+    weighted = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    for layer in weighted:
+        nn.init.kaiming_normal_(
+            layer.weight, nonlinearity="linear" if layer is weighted[-1] else "relu"
+        )
+        if layer.bias is not None:
             nn.init.zeros_(layer.bias)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edgesynth.networks.layers import initialize, scaled, side_after
+from edgesynth.networks.layers import initialize, scaled, side_behind
 
 _SMALLEST_UNPADDED = 16  # 16 -> 12 -> 6 -> 2 -> 1
 
@@ -27,14 +27,13 @@ class LeNet5(nn.Module):
         super().__init__()
         first, second, hidden = (scaled(channels, width) for channels in (20, 50, 500))
         padding = 0 if image >= _SMALLEST_UNPADDED else 2
-        side = side_after(side_after(image, 5, 1, padding), 2, 2)
-        side = side_after(side_after(side, 5, 1, padding), 2, 2)
         self.conv1 = nn.Conv2d(in_channels, first, 5, padding=padding)
         self.relu1 = nn.ReLU()
         self.pool1 = nn.MaxPool2d(2)
         self.conv2 = nn.Conv2d(first, second, 5, padding=padding)
         self.relu2 = nn.ReLU()
         self.pool2 = nn.MaxPool2d(2)
+        side = side_behind([self.conv1, self.pool1, self.conv2, self.pool2], image)
         self.fc1 = nn.Linear(second * side * side, hidden)
         self.relu3 = nn.ReLU()
         self.fc2 = nn.Linear(hidden, classes)

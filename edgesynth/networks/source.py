@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,10 @@ def _build(
         module = zoo.build(spec, **arguments)
         architecture, name = Architecture(f"zoo:{spec}", arguments), spec
     elif is_factory(spec):
+        factory = import_factory(spec)
         if input_shape is None:
             raise UserError(f"{spec}: give the input's size, for example --input-shape 3x224x224")
-        module = import_factory(spec)()
+        module = factory()
         if not isinstance(module, nn.Module):
             raise UserError(f'"{spec}" returned {type(module).__name__}, not a torch.nn.Module')
         architecture, name = Architecture(f"factory:{spec}"), spec.partition(":")[2]
@@ -96,7 +98,9 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(str(path))
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols, said better below
+            loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"weights {path} cannot be read: {error.strerror or error}") from None
     except SafetensorError as error:
@@ -106,7 +110,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             f"weights {path} hold pickled code, which is never run; "
             "save them with torch.save(model.state_dict(), FILE) or as safetensors"
         ) from None
-    except (RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged file can make the reader fail in any way
         reason = str(error).splitlines()[0] if str(error) else "it ends too early"
         raise UserError(f"weights {path} cannot be read: {reason}") from None
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):

@@ -2,7 +2,8 @@
 
 Every builder takes `classes`, `in_channels`, `width` (multiplies all inner channel counts; 0.5
 makes a small network) and `image` (side of the square input in pixels: small inputs get the
-small-image variant). Weights start from He initialization with torch's global generator.
+small-image variant). Some take more: `dropout`, `lrn`, `batch_norm`, `version`. Weights start from
+He initialization with torch's global generator.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from dataclasses import dataclass
 from torch import nn
 
 from edgesynth.core.errors import UserError, nearest
+from edgesynth.networks.alexnet import AlexNet
+from edgesynth.networks.googlenet import GoogLeNet
 from edgesynth.networks.lenet import LeNet5
+from edgesynth.networks.overfeat import OverFeat
+from edgesynth.networks.resnet import ResNet20, ResNet50
+from edgesynth.networks.squeezenet import SqueezeNet
+from edgesynth.networks.vgg import vgg16, vgg19
 
 Argument = int | float | str | bool
 
@@ -39,6 +46,8 @@ class Entry:
     """Side in pixels of the smallest square input that the builder accepts."""
 
 
+_IMAGENET = (3, 224, 224)
+
 _ENTRIES = {
     entry.name: entry
     for entry in (
@@ -50,17 +59,105 @@ _ENTRIES = {
             paper="LeCun et al. 1998; Caffe examples/mnist/lenet.prototxt",
             params=431_080,
             macs=2_293_000,
-            source="params: arXiv 1608.04493, table 1 (431K); MACs by hand from the prototxt",
+            source="431K parameters: arXiv 1506.02626, table 3; MACs by hand from the prototxt",
+            smallest_image=4,
+        ),
+        Entry(
+            name="alexnet",
+            builder=AlexNet,
+            input_shape=(3, 227, 227),
+            classes=1000,
+            paper="Krizhevsky et al., NIPS 2012; Caffe models/bvlc_alexnet",
+            params=60_965_224,
+            macs=724_406_816,
+            source="onnx wheel, light_bvlc_alexnet; 61M and 724M in arXiv 1703.09039, table II",
+            smallest_image=15,
+        ),
+        Entry(
+            name="vgg16",
+            builder=vgg16,
+            input_shape=_IMAGENET,
+            classes=1000,
+            paper="arXiv 1409.1556, configuration D",
+            params=138_357_544,
+            macs=15_470_264_320,
+            source="docs.pytorch.org/vision, vgg16: 138357544 parameters, 15.47 G",
+            smallest_image=4,
+        ),
+        Entry(
+            name="vgg19",
+            builder=vgg19,
+            input_shape=_IMAGENET,
+            classes=1000,
+            paper="arXiv 1409.1556, configuration E",
+            params=143_667_240,
+            macs=19_632_062_464,
+            source="onnx wheel, light_vgg19; docs.pytorch.org/vision, vgg19: 19.63 G",
+            smallest_image=4,
+        ),
+        Entry(
+            name="overfeat",
+            builder=OverFeat,
+            input_shape=(3, 231, 231),
+            classes=1000,
+            paper="arXiv 1312.6229, fast model",
+            params=145_920_872,
+            macs=2_801_403_904,
+            source="arXiv 1312.6229: 145 million parameters, 2,810 million connections",
+            smallest_image=16,
+        ),
+        Entry(
+            name="googlenet",
+            builder=GoogLeNet,
+            input_shape=_IMAGENET,
+            classes=1000,
+            paper="arXiv 1409.4842",
+            params=6_998_552,
+            macs=1_582_671_872,
+            source="onnx wheel, light_inception_v1, with the feature maps of the paper's table 1",
+            smallest_image=8,
+        ),
+        Entry(
+            name="squeezenet",
+            builder=SqueezeNet,
+            input_shape=_IMAGENET,
+            classes=1000,
+            paper="arXiv 1602.07360, version 1.1",
+            params=1_235_496,
+            macs=349_151_936,
+            source="onnx wheel, light_squeezenet; docs.pytorch.org/vision, squeezenet1_1: 0.35 G",
+            smallest_image=8,
+        ),
+        Entry(
+            name="resnet50",
+            builder=ResNet50,
+            input_shape=_IMAGENET,
+            classes=1000,
+            paper="arXiv 1512.03385, stride in the 3 x 3 convolutions",
+            params=25_557_032,
+            macs=4_089_184_256,
+            source="onnx wheel, light_resnet50; docs.pytorch.org/vision, resnet50: 4.09 G",
+            smallest_image=4,
+        ),
+        Entry(
+            name="resnet20",
+            builder=ResNet20,
+            input_shape=(3, 32, 32),
+            classes=10,
+            paper="arXiv 1512.03385, section 4.2, with option B shortcuts",
+            params=272_474,
+            macs=40_813_184,
+            source="0.27M parameters: arXiv 1512.03385, table 6; MACs by hand from the paper",
             smallest_image=4,
         ),
     )
 }
 
-
 _LIMITS: dict[str, tuple[float, float]] = {
     "classes": (1, 100_000),
     "in_channels": (1, 1024),
     "width": (1 / 64, 8.0),
+    "dropout": (0.0, 0.9),
 }
 
 

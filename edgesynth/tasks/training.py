@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-import pickle
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,7 +56,7 @@ def train(
     Raises UserError when the checkpoint belongs to another training, or the loss is not finite.
     """
     optimizer = torch.optim.AdamW(
-        module.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        module.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
     )
     steps = math.ceil(len(dataset.train) / plan.batch)
     identity = {"plan": asdict(plan), "seed": seed, "data": dataset.name}
@@ -139,7 +139,9 @@ def _restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, id
     if not path.exists():
         return 0
     try:
-        state = torch.load(path, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = torch.load(path, weights_only=True)
         if state["identity"] != identity:
             raise UserError(
                 f"checkpoint {path} belongs to another training (seed, plan or data differ); "
@@ -148,6 +150,8 @@ def _restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, id
         module.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         return int(state["epochs"])
-    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file can make the reader fail in any way
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"checkpoint {path} cannot be used ({reason}); remove it") from None

@@ -1,0 +1,179 @@
+"""Runs: selection, requirements as goal and stop, and resume after `kill -9`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edgesynth.core.errors import UserError
+from edgesynth.core.history import SCHEMA, Offspring, read_history, read_run
+from edgesynth.networks import edgenet
+from edgesynth.synthesis.selection import best, fittest
+
+COMMON = ["--data", "digits", "--epochs", "1", "--quiet"]
+
+
+def edgesynth(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgesynth.cli.main", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("parent")
+    found = edgesynth("train", "lenet5", "--out", "p.edgenet", *COMMON, "--epochs", "6", cwd=folder)
+    assert found.returncode == 0, found.stderr
+    return folder / "p.edgenet"
+
+
+def test_a_run_from_start_to_end(parent: Path, tmp_path: Path) -> None:
+    arguments = ["evolve", parent, "--out", "run", "--generations", "3", "--offspring", "2"]
+    found = edgesynth(*arguments, *COMMON, "--require", "accuracy>=0.2", "--json", cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    document = json.loads(found.stdout)
+    history = read_history(tmp_path / "run" / "history.jsonl")
+    assert [o.id for o in history] == ["g01-0", "g02-1", "g02-2", "g03-1", "g03-2"]
+    ancestor, *children = history
+    chosen = fittest(children[:2]).id
+    assert {o.parent for o in history if o.generation == 3} == {chosen}
+    assert read_run(tmp_path / "run").selected[:2] == ["g01-0", chosen]
+    assert all(o.synapses < ancestor.synapses and o.macs < ancestor.macs for o in children)
+    assert document["best"]["id"] == min(history, key=lambda o: o.macs).id
+    delivered = edgenet.load(tmp_path / "run" / "best.edgenet")
+    assert delivered.description.accuracy["test"] == document["best"]["test_accuracy"]
+    assert delivered.description.lineage.generation == 3
+
+
+def test_goals_stop_the_run_and_choose_what_it_delivers(parent: Path, tmp_path: Path) -> None:
+    goals = ["--require", "params<=250k", "--require", "accuracy>=0.1"]
+    arguments = ["evolve", parent, "--out", "run", "--generations", "9", *goals]
+    found = edgesynth(*arguments, *COMMON, "--json", cwd=tmp_path)
+    document = json.loads(found.stdout)
+    assert found.returncode == 0, found.stderr
+    assert "meets every requirement" in document["stopped"]
+    assert document["best"]["params"] <= 250_000
+    assert document["offspring"] < 8
+
+
+def test_a_floor_that_breaks_stops_the_run_with_exit_code_1(parent: Path, tmp_path: Path) -> None:
+    goals = ["--require", "accuracy>=1", "--require", "params<=1k"]
+    arguments = ["evolve", parent, "--out", "run", "--generations", "9", *goals]
+    found = edgesynth(*arguments, *COMMON, "--json", cwd=tmp_path)
+    document = json.loads(found.stdout)
+    assert found.returncode == 1
+    assert "generation 2 keeps the accuracy" in document["stopped"]
+    assert document["offspring"] == 1
+
+
+def test_kill_9_loses_at_most_the_offspring_in_training(parent: Path, tmp_path: Path) -> None:
+    arguments = ["evolve", parent, "--generations", "3", "--offspring", "3", *COMMON]
+    arguments += ["--require", "accuracy>=0.1"]
+    whole = edgesynth(*arguments, "--out", "whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    command = [sys.executable, "-m", "edgesynth.cli.main", *map(str, arguments), "--out", "killed"]
+    with subprocess.Popen(command, cwd=tmp_path) as process:
+        history = tmp_path / "killed" / "history.jsonl"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if history.exists() and history.read_bytes().count(b"\n") >= 3:
+                break
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+    finished = history.read_bytes().count(b"\n")
+    with history.open("ab") as stream:  # as if the kill had cut a line
+        stream.write(b'{"schema":"edgesynth.offs')
+    refused = edgesynth(*arguments, "--out", "killed", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    resumed = edgesynth(*arguments, "--out", "killed", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert 3 <= finished <= 7
+    left, right = (list(facts(tmp_path / name)) for name in ("whole", "killed"))
+    assert left == right
+
+
+def facts(run: Path) -> Iterator[dict[str, object]]:
+    """What must not depend on when a run was interrupted."""
+    for offspring in read_history(run / "history.jsonl"):
+        document = msgspec.to_builtins(offspring)
+        document["seconds"] = None
+        network = edgenet.read_description(run / offspring.network)
+        yield {**document, "weights": network.weights_sha256}
+
+
+def test_a_run_is_not_resumed_with_other_settings(parent: Path, tmp_path: Path) -> None:
+    arguments = ["evolve", parent, "--out", "run", "--generations", "2", *COMMON]
+    edgesynth(*arguments, "--require", "accuracy>=0.1", cwd=tmp_path)
+    found = edgesynth(*arguments, "--require", "accuracy>=0.2", "--resume", cwd=tmp_path)
+    assert found.returncode == 2
+    assert "was started with another requirements" in found.stderr
+
+
+def test_an_untrained_parent_is_refused(tmp_path: Path) -> None:
+    found = edgesynth("evolve", "lenet5", "--out", "run", *COMMON, cwd=tmp_path)
+    assert found.returncode == 2
+    assert "train it first" in found.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half_made(parent: Path, tmp_path: Path) -> None:
+    arguments = ["train", "lenet5", "--data", "digits", "--epochs", "900", "--out", "t.edgenet"]
+    command = [sys.executable, "-m", "edgesynth.cli.main", *arguments]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "t.edgenet.checkpoint").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, talk = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert talk.strip().splitlines() == ["edgesynth: interrupted; what was finished is kept"]
+    assert [p.name for p in tmp_path.iterdir()] == ["t.edgenet.checkpoint"]
+
+
+def offspring(identity: str, accuracy: float, macs: int, *holds: tuple[str, bool]) -> Offspring:
+    return Offspring(
+        schema=SCHEMA,
+        id=identity,
+        generation=2,
+        parent=None,
+        seed=0,
+        synapses=1,
+        clusters=1,
+        params=1,
+        macs=macs,
+        size_bytes=4,
+        accuracy_at_birth=None,
+        accuracy=accuracy,
+        epochs=1,
+        seconds=1.0,
+        network="",
+        requirements=[{"key": key, "holds": held} for key, held in holds],
+    )
+
+
+def test_what_a_run_delivers() -> None:
+    floor, goal = "accuracy_loss_points", "macs"
+    small = offspring("small", 0.80, 10, (floor, False))
+    middle = offspring("middle", 0.89, 50, (floor, True))
+    large = offspring("large", 0.90, 100, (floor, True))
+    assert best([large, middle, small]).id == "middle"  # fewest MACs that keep the floor
+    small = offspring("small", 0.80, 10, (floor, False), (goal, True))
+    middle = offspring("middle", 0.88, 40, (floor, True), (goal, True))
+    better = offspring("better", 0.89, 50, (floor, True), (goal, True))
+    large = offspring("large", 0.90, 100, (floor, True), (goal, False))
+    assert best([large, better, middle, small]).id == "better"  # most accurate that meets all
+    assert best([large]).id == "large"
+
+
+def test_a_history_of_another_make_is_named(tmp_path: Path) -> None:
+    (tmp_path / "history.jsonl").write_bytes(b'{"id": "g01-0"}\n')
+    with pytest.raises(UserError, match="line 1"):
+        read_history(tmp_path / "history.jsonl")
