@@ -157,6 +157,7 @@ def test_two_outputs_of_different_range_have_tolerances_of_their_own(tmp_path):
     bounds = document["golden"]["output_atol"]
     assert bounds["boxes"] > 100 * bounds["scores"]
     assert document["golden"]["atol"] == bounds["boxes"]
+    assert open_bundle(tmp_path / "m.bundle").manifest["task"] == "unknown"
 
 
 def test_several_networks_into_one_folder(here, capsys):
@@ -261,6 +262,7 @@ def test_labels_must_be_as_many_as_classes(here, capsys):
 def test_nothing_but_a_bundle_is_ever_replaced(here, capsys):
     (here / "thesis").mkdir()
     (here / "thesis" / "chapter1.tex").write_text("years of work")
+    (here / "thesis" / "manifest.json").write_text('{"schema": "somebody else"}')
     arguments = ["my_nets:traffic", *SHAPE, "--out"]
     assert "is a folder but not a bundle" in failing(capsys, *arguments, "thesis")
     assert "is not a bundle folder" in failing(capsys, *arguments, "traffic.pt")
@@ -268,6 +270,16 @@ def test_nothing_but_a_bundle_is_ever_replaced(here, capsys):
     assert run(["export", *arguments, "traffic.bundle"]) == 0
     assert run(["export", *arguments, "traffic.bundle", "--target", "onnxruntime"]) == 0
     assert open_bundle(here / "traffic.bundle").manifest["target"] == "onnxruntime"
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16, "dynamic"])
+def test_every_batch_runs(tmp_path, batch):
+    network = small_networks.network(small_networks.Mobile)
+    export(network, out=tmp_path / "m.bundle", options=ExportOptions(batch=batch))
+    bundle = open_bundle(tmp_path / "m.bundle")
+    assert bundle.single_stage.batch == (None if batch == "dynamic" else batch)
+    assert bundle.manifest["golden"]["samples"] == {3: 9, 16: 16}.get(batch, 8)
+    assert all(each.passed for each in compare_golden(bundle))
 
 
 def test_a_failed_export_leaves_the_old_bundle(here, capsys):

@@ -296,3 +296,11 @@ def test_parsers_that_inline_functions_are_told_of():
     (finding,) = check_model(scaled(**PLUGIN), load_target("jetpack-6.2"))
     assert not finding.fatal
     assert "strips functions" in finding.remedy
+
+
+def test_operators_of_onnxruntime_itself():
+    node = helper.make_node("FusedConv", ["input", "w"], ["out"], "f", domain="com.microsoft")
+    weights = {"w": np.ones((3, 3, 1, 1), np.float32)}
+    model = model_of([node], weights=weights, domains=["com.microsoft"])
+    assert check_model(model, load_target("onnxruntime")) == []
+    assert "before ONNX Runtime optimized" in refused(model).remedy

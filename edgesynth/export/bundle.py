@@ -18,7 +18,7 @@ from edgesynth.export.onnx_file import serialize
 from edgesynth.export.session import Arrays
 from edgesynth.hardware.target import Target
 from edgesynth_rt.bundle import open_bundle
-from edgesynth_rt.files import new_folder, write_bytes, write_json
+from edgesynth_rt.files import new_folder, read_json, write_bytes, write_json
 from edgesynth_rt.manifest import DYNAMIC_BATCH, MANIFEST, SCHEMA
 from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
 from edgesynth_rt.samples import run_samples
@@ -73,10 +73,20 @@ def refuse_to_replace(folder: Path) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
     if folder.is_dir() and not folder.is_symlink():
-        if (folder / MANIFEST).is_file() or not any(folder.iterdir()):
+        if not any(folder.iterdir()) or _is_bundle(folder):
             return
         raise UserError(f"{folder} is a folder but not a bundle; choose another --out")
     raise UserError(f"{folder} exists and is not a bundle folder; choose another --out")
+
+
+def _is_bundle(folder: Path) -> bool:
+    if not (folder / MANIFEST).is_file():
+        return False
+    try:
+        schema = read_json(folder / MANIFEST, "manifest").get("schema")
+    except EdgesynthError:
+        return False
+    return isinstance(schema, str) and schema.startswith("edgesynth.bundle/")
 
 
 def compare_golden(

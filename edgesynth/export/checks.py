@@ -19,6 +19,7 @@ from edgesynth.export.onnx_file import opset_of
 from edgesynth.export.rules import check_model, fatal
 from edgesynth.hardware.target import load_target
 from edgesynth_rt.bundle import Bundle
+from edgesynth_rt.files import write_bytes
 
 Status = Literal["passed", "failed", "not checked"]
 
@@ -99,7 +100,7 @@ def check_nvidia(bundle: Bundle) -> Check:
     for stage in bundle.stages:
         with tempfile.TemporaryDirectory(prefix="edgesynth-") as folder:
             path = Path(folder) / "stage.onnx"
-            path.write_bytes(stage.read())
+            write_bytes(path, stage.read())
             verdict = nvidia_check(path)
         details.append(verdict.detail)
         if verdict.status != "passed":

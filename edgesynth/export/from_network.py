@@ -13,7 +13,14 @@ from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import CheckError, UserError
 from edgesynth.core.network import Preprocessing
 from edgesynth.core.provenance import versions
-from edgesynth.export.candidate import Batch, Candidate, checked_labels, require_finite
+from edgesynth.export.candidate import (
+    UNKNOWN_TASK,
+    Batch,
+    Candidate,
+    checked_labels,
+    is_classifier,
+    require_finite,
+)
 from edgesynth.export.golden import data_pixels, noise_pixels, preprocess, samples_for
 from edgesynth.export.onnx_file import evaluating, export_module, run_module, serialize
 from edgesynth.export.session import Arrays, Session
@@ -61,7 +68,7 @@ def from_network(
     cost = count(network.module, description.input_shape)
     return Candidate(
         name=network.name,
-        task=description.task,
+        task=description.task if is_classifier(outputs) else UNKNOWN_TASK,
         model=exported.model,
         batch=batch,
         golden_inputs=inputs,

@@ -9,13 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from edgesynth_rt.files import write_bytes
 from onnx import numpy_helper
 
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError
 from edgesynth.core.network import Preprocessing
 from edgesynth.core.provenance import versions
-from edgesynth.export.candidate import Batch, Candidate, checked_labels, require_finite
+from edgesynth.export.candidate import (
+    UNKNOWN_TASK,
+    Batch,
+    Candidate,
+    checked_labels,
+    is_classifier,
+    require_finite,
+)
 from edgesynth.export.golden import (
     data_pixels,
     noise_pixels,
@@ -66,7 +74,7 @@ def from_onnx(
     fitted = to_target(model, target, path, golden, outputs, fixed)
     return Candidate(
         name=path.stem,
-        task="classification" if _is_classifier(outputs) else "unknown",
+        task="classification" if is_classifier(outputs) else UNKNOWN_TASK,
         model=fitted,
         batch=fixed,
         golden_inputs=golden,
@@ -216,10 +224,6 @@ def _sides(tensor: Tensor) -> list[int]:
     return [int(extent or 1) for extent in (tensor.shape or ())[1:]]
 
 
-def _is_classifier(outputs: Arrays) -> bool:
-    return len(outputs) == 1 and next(iter(outputs.values())).ndim == 2
-
-
 def _cost(model: onnx.ModelProto) -> dict[str, int | None]:
     """Parameters and bytes of the floating-point weights; MACs where every layer's is known."""
     weights = [
@@ -229,7 +233,7 @@ def _cost(model: onnx.ModelProto) -> dict[str, int | None]:
     ]
     with tempfile.TemporaryDirectory(prefix="edgesynth-") as folder:
         path = Path(folder) / "model.onnx"
-        path.write_bytes(serialize(model))
+        write_bytes(path, serialize(model))
         try:
             macs = sum(layer.macs for layer in read_layers(path))
         except UserError:

@@ -37,7 +37,7 @@ def to_target(
     """
     opset, limits = opset_of(model), target.opset
     if limits.minimum <= opset <= limits.maximum:
-        return _lower_ir(model, target)
+        return _settled(model, target)
     wanted = limits.maximum if opset > limits.maximum else limits.minimum
     converted = _convert(model, opset, wanted, target, path)
     found = Session(serialize(converted), f"{path} at opset {wanted}").run(inputs, batch)
@@ -45,7 +45,7 @@ def to_target(
     worse = [each for each in agree(outputs, found, atol, 1e-5) if not each.passed]
     if worse:
         raise _refused(path, opset, wanted, target, f"results change ({worse[0]})")
-    return _lower_ir(converted, target)
+    return _settled(converted, target)
 
 
 def _convert(
@@ -74,12 +74,14 @@ def _refused(path: Path, opset: int, wanted: int, target: Target, reason: str) -
     )
 
 
-def _lower_ir(model: onnx.ModelProto, target: Target) -> onnx.ModelProto:
-    """A lower IR version where nothing in the file needs the higher one.
+def _settled(model: onnx.ModelProto, target: Target) -> onnx.ModelProto:
+    """The default domain spelt "", which TensorRT looks for, and a lower IR version where nothing needs a
+    higher one.
 
-    IR 8 brought functions, 9 and later brought tensor types of 8 bits and less; neither stands in a
-    file at an opset that such a target reads, except functions.
+    IR 8 brought functions, 9 and 10 floating-point and integer types of 8 and 4 bits.
     """
+    for entry in model.opset_import:
+        entry.domain = "" if entry.domain == "ai.onnx" else entry.domain
     needed = target.ir.with_functions if model.functions else target.ir.export
     exotic = any(
         onnx.TensorProto.DataType.Name(tensor.data_type).startswith(("FLOAT8", "INT4", "UINT4"))

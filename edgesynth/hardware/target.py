@@ -125,9 +125,12 @@ class Restriction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Operators(Sourced, frozen=True):
-    """Operators of the default domain. Empty `supported` means every one of the opset."""
+    """Empty `supported` means every operator of the opset."""
 
     supported: tuple[str, ...] = ()
+    """Of the default domain."""
+    domains: tuple[str, ...] = ()
+    """Further domains whose operators the runtime has itself."""
     remedies: dict[str, str] = {}
     """How to do without an operator that is not supported."""
 
