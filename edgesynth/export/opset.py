@@ -75,8 +75,7 @@ def _refused(path: Path, opset: int, wanted: int, target: Target, reason: str) -
 
 
 def _settled(model: onnx.ModelProto, target: Target) -> onnx.ModelProto:
-    """The default domain spelt "", which TensorRT looks for, and a lower IR version where nothing needs a
-    higher one.
+    """The default domain spelt "", as TensorRT wants it, and no higher IR version than is needed.
 
     IR 8 brought functions, 9 and 10 floating-point and integer types of 8 and 4 bits.
     """
