@@ -61,9 +61,7 @@ class Agreement:
         }
 
 
-def agree(
-    expected: Arrays, found: Arrays, atol: dict[str, float], rtol: float
-) -> list[Agreement]:
+def agree(expected: Arrays, found: Arrays, atol: dict[str, float], rtol: float) -> list[Agreement]:
     """Compare every output of `expected`; `atol` per output, in the output's own unit.
 
     Raises CheckError when an output has another shape than expected.

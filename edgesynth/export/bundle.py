@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from edgesynth_rt import __version__
 from edgesynth_rt.bundle import open_bundle
 from edgesynth_rt.files import new_folder, write_bytes, write_json
 from edgesynth_rt.manifest import DYNAMIC_BATCH, MANIFEST, SCHEMA
@@ -26,10 +27,20 @@ STAGE = "main"
 GOLDEN = "golden.npz"
 
 
+@dataclass(frozen=True)
+class Written:
+    """A bundle that was written, and how it agreed with its source before it was."""
+
+    manifest: dict[str, Any]
+    id: str
+    """SHA-256 of manifest.json."""
+    agreements: list[Agreement]
+
+
 def write_bundle(
     candidate: Candidate, target: Target, folder: Path, *, command: str = "", seed: int = 0
-) -> dict[str, object]:
-    """Write `candidate` as the bundle `folder` and return its manifest.
+) -> Written:
+    """Write `candidate` as the bundle `folder`.
 
     The files are written beside `folder`, opened as any consumer would, run in ONNX Runtime and
     compared with the golden outputs; only then do they take the place of `folder`, which must be
@@ -41,7 +52,7 @@ def write_bundle(
     refuse_to_replace(folder)
     with new_folder(folder) as temporary:
         place = Path(temporary)
-        manifest = _write_files(candidate, target, place, command, seed)
+        _write_files(candidate, target, place, command, seed)
         bundle = open_bundle(place)
         agreements = compare_golden(bundle)
         failed = [each for each in agreements if not each.passed]
@@ -50,7 +61,7 @@ def write_bundle(
                 f"{candidate.name}: the exported file computes other numbers than its source: "
                 f"{failed[0]}; a branch or a size that depends on the input was frozen"
             )
-    return manifest
+    return Written(bundle.manifest, bundle.id, agreements)
 
 
 def refuse_to_replace(folder: Path) -> None:
@@ -65,7 +76,7 @@ def refuse_to_replace(folder: Path) -> None:
 
 
 def compare_golden(
-    bundle: object, *, atol: float | None = None, rtol: float | None = None
+    bundle: Any, *, atol: float | None = None, rtol: float | None = None
 ) -> list[Agreement]:
     """Run the golden inputs of an open bundle in ONNX Runtime and compare every output.
 
@@ -73,7 +84,7 @@ def compare_golden(
     into the file shows. `atol` and `rtol` replace those of the manifest.
     """
     runner = OnnxRuntimeRunner(bundle, threads=0)
-    inputs, expected = bundle.golden()  # type: ignore[attr-defined]
+    inputs, expected = bundle.golden()
     bounds, relative = golden_tolerances(bundle, atol=atol, rtol=rtol)
     samples = len(next(iter(inputs.values())))
     agreements = agree(expected, run_samples(runner, inputs, batch=samples), bounds, relative)
@@ -83,19 +94,19 @@ def compare_golden(
 
 
 def golden_tolerances(
-    bundle: object, *, atol: float | None = None, rtol: float | None = None
+    bundle: Any, *, atol: float | None = None, rtol: float | None = None
 ) -> tuple[dict[str, float], float]:
     """(absolute tolerance per output, relative tolerance) of an open bundle."""
-    stated = bundle.manifest["golden"]  # type: ignore[attr-defined]
+    stated = bundle.manifest["golden"]
     own = stated.get("output_atol", {})
-    names = [output["name"] for output in bundle.stages[-1].outputs]  # type: ignore[attr-defined]
+    names = [output["name"] for output in bundle.stages[-1].outputs]
     bounds = {name: atol if atol is not None else own.get(name, stated["atol"]) for name in names}
     return bounds, stated["rtol"] if rtol is None else rtol
 
 
 def _write_files(
     candidate: Candidate, target: Target, place: Path, command: str, seed: int
-) -> dict[str, object]:
+) -> None:
     data = serialize(candidate.model)
     write_bytes(place / f"{STAGE}.onnx", data)
     golden = _npz(candidate)
@@ -125,11 +136,10 @@ def _write_files(
             "parent": candidate.parent,
             "command": command,
             "seed": seed,
-            "versions": {"edgesynth": __version__, **candidate.versions},
+            "versions": dict(candidate.versions),
         },
     }
     write_json(place / MANIFEST, manifest)
-    return manifest
 
 
 def _tensors(arrays: Arrays, batch: int | None) -> list[dict[str, object]]:
@@ -174,6 +184,7 @@ def _preprocessing(candidate: Candidate) -> dict[str, object] | None:
 
 
 def _npz(candidate: Candidate) -> bytes:
+    arrays: dict[str, Any]
     arrays = {f"input/{name}": array for name, array in candidate.golden_inputs.items()}
     arrays |= {f"output/{name}": array for name, array in candidate.golden_outputs.items()}
     stream = io.BytesIO()

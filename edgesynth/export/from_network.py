@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import torch
 
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError
 from edgesynth.core.network import Preprocessing
+from edgesynth.core.provenance import versions
 from edgesynth.export.candidate import Batch, Candidate, checked_labels, require_finite
 from edgesynth.export.golden import data_pixels, noise_pixels, preprocess, samples_for
 from edgesynth.export.onnx_file import evaluating, export_module, run_module
@@ -65,10 +65,13 @@ def from_network(
         golden_outputs=outputs,
         preprocessing=preprocessing,
         labels=checked_labels(labels, outputs, network.name),
-        accuracy={**description.accuracy, **({"data": description.data} if description.data else {})},
+        accuracy={
+            **description.accuracy,
+            **({"data": description.data} if description.data else {}),
+        },
         cost={"params": cost.params, "macs": cost.macs, "size_bytes": cost.size_bytes},
         parent=description.weights_sha256 or None,
-        versions={"torch": torch.__version__, "onnx": onnx.__version__},
+        versions=versions("torch", "onnx"),
         warnings=exported.warnings,
     )
 

@@ -13,6 +13,7 @@ from onnx import numpy_helper
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError
 from edgesynth.core.network import Preprocessing
+from edgesynth.core.provenance import versions
 from edgesynth.export.candidate import Batch, Candidate, checked_labels, require_finite
 from edgesynth.export.golden import (
     data_pixels,
@@ -70,7 +71,7 @@ def from_onnx(
         accuracy={},
         cost=_cost(fitted),
         parent=hashlib.sha256(path.read_bytes()).hexdigest(),
-        versions={"onnx": onnx.__version__},
+        versions=versions("onnx", "onnxruntime"),
     )
 
 

@@ -33,10 +33,13 @@ def noise_pixels(samples: int, shape: Sequence[int], seed: int) -> npt.NDArray[n
     columns = np.arange(width) * _COARSE // width
     blobs = coarse[:, :, rows][:, :, :, columns]
     noise = generator.integers(-40, 41, (samples, channels, height, width))
-    return np.clip(blobs + noise, 0, 255).astype(np.uint8)
+    pixels: npt.NDArray[np.uint8] = np.clip(blobs + noise, 0, 255).astype(np.uint8)
+    return pixels
 
 
-def data_pixels(data: Dataset, samples: int, shape: Sequence[int], seed: int) -> npt.NDArray[np.uint8]:
+def data_pixels(
+    data: Dataset, samples: int, shape: Sequence[int], seed: int
+) -> npt.NDArray[np.uint8]:
     """Seeded images from the validation split; test stays untouched.
 
     Raises UserError when the data set's images are not of `shape` (channels, height, width).

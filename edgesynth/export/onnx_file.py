@@ -7,7 +7,7 @@ learns on the board. So the first is used, and what it wrote is verified.
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -62,8 +62,7 @@ def export_module(
         if len(names) != len(found):
             raise UserError(f"{len(names)} output names for a network with {len(found)} outputs")
         axes = {name: {0: BATCH_SYMBOL} for name in ("input", *names)} if dynamic_batch else None
-        data, said = _run_exporter(plain, example, opset, names, axes)
-    model = onnx.load_from_string(data)
+        model, said = _run_exporter(plain, example, opset, names, axes)
     assert_opset(model, opset)
     tidy(model)
     model.ir_version = ir_version
@@ -180,15 +179,18 @@ def _run_exporter(
     opset: int,
     output_names: list[str],
     dynamic_axes: dict[str, dict[int, str]] | None,
-) -> tuple[bytes, tuple[str, ...]]:
-    stream = io.BytesIO()
-    with warnings.catch_warnings(record=True) as caught:
+) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    with (
+        tempfile.TemporaryDirectory(prefix="edgesynth-") as folder,
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        path = Path(folder) / "model.onnx"
         warnings.simplefilter("always")
         try:
             torch.onnx.export(
                 module,
                 (example,),
-                stream,
+                path,
                 input_names=["input"],
                 output_names=output_names,
                 dynamic_axes=dynamic_axes,
@@ -200,8 +202,9 @@ def _run_exporter(
             raise UserError(
                 f"torch cannot write {type(module).__name__} at opset {opset}: {reason}"
             ) from error
+        model = onnx.load(path)
     said = [_told(each) for each in caught if not _is_noise(each)]
-    return stream.getvalue(), tuple(dict.fromkeys(said))
+    return model, tuple(dict.fromkeys(said))
 
 
 def _is_noise(warning: warnings.WarningMessage) -> bool:

@@ -81,8 +81,12 @@ def _constant_value(node: NodeProto) -> TensorProto | None:
         copy = TensorProto()
         copy.CopyFrom(attribute.t)
         return copy
-    plain = {"value_float": np.float32, "value_floats": np.float32}
-    plain |= {"value_int": np.int64, "value_ints": np.int64}
+    plain = {
+        "value_float": "float32",
+        "value_floats": "float32",
+        "value_int": "int64",
+        "value_ints": "int64",
+    }
     if attribute.name not in plain or attribute.ref_attr_name:
         return None
     value = helper.get_attribute_value(attribute)
