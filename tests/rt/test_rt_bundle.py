@@ -8,8 +8,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from edgesynth_rt.bundle import open_bundle
-from edgesynth_rt.errors import UserError
 from hand_made import (
     EMPTY_GRAPH,
     SAMPLES,
@@ -19,6 +17,9 @@ from hand_made import (
     write_bundle,
     write_manifest,
 )
+
+from edgesynth_rt.bundle import open_bundle
+from edgesynth_rt.errors import UserError
 
 
 def refused(path):
