@@ -233,6 +233,7 @@ INPUT = STAGE + ("inputs", 0)
         (("cost", "macs"), 2**63, "cost.macs is 9223372036854775808"),
         (("provenance", "versions"), [], "provenance.versions is a list"),
         (("provenance", "versions"), {"a": 1}, "provenance.versions.a is 1"),
+        (("provenance", "versions"), {"\x1b[2J": 1}, 'provenance.versions."\\u001b[2J" is 1'),
         (("provenance", "parent"), "none", "provenance.parent is"),
         (("provenance", "seed"), "0", "provenance.seed is"),
     ],
