@@ -80,7 +80,7 @@ def load(folder: Path, *, trust: Collection[str] = ()) -> Network:
     description = read_description(folder)
     path = folder / "weights.safetensors"
     tensors = _read_tensors(path, description.weights_sha256)
-    module = _build(description.architecture, folder, trust)
+    module = build(description.architecture, folder, trust)
     try:
         apply_kept(module, description.kept)
     except ValueError as error:
@@ -135,7 +135,12 @@ def load_weights(module: nn.Module, tensors: dict[str, torch.Tensor], origin: st
     module.load_state_dict(tensors)
 
 
-def _build(architecture: Architecture, folder: Path, trust: Collection[str]) -> nn.Module:
+def build(architecture: Architecture, folder: Path, trust: Collection[str]) -> nn.Module:
+    """The whole `architecture` with fresh weights, before any channel is taken away.
+
+    `folder` names the network in messages. Raises UserError when the architecture is unknown, or
+    is a factory that is not in `trust`.
+    """
     kind, _, name = architecture.source.partition(":")
     if kind == "zoo":
         return zoo.build(name, **architecture.arguments)
