@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from edgesynth_rt.files import write_bytes
 from onnx import numpy_helper
 
 from edgesynth.core.dataset import Dataset
@@ -38,6 +37,7 @@ from edgesynth.export.session import Arrays, Session, Tensor, interface
 from edgesynth.export.tidy import tidy
 from edgesynth.hardware.onnx_layers import read_layers
 from edgesynth.hardware.target import Target
+from edgesynth_rt.files import write_bytes
 
 _IMAGE_CHANNELS = (1, 2, 3, 4)
 
