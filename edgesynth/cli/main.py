@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import sys
+import traceback
 
 import rich_click as click
 
@@ -78,6 +79,8 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except EdgesynthError as error:
+        if {"-v", "--verbose"}.intersection(arguments):
+            traceback.print_exc()
         return _fail(arguments, str(error), error.exit_code)
     except click.ClickException as error:
         if "--json" in arguments:
