@@ -94,6 +94,9 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # what no workflow explains better
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(arguments, f"{place}{error.strerror or error}", 2)
     except SystemExit as ending:  # click and rich end with 1 when the reader of a pipe went away
         return ending.code if isinstance(ending.code, int) and ending.code != 1 else 0
 
