@@ -228,3 +228,21 @@ def test_a_builder_that_takes_too_long_is_stopped(tmp_path):
     verdict = nvidia_check(write_model(classifier(), tmp_path / "net.onnx"), timeout_s=0.01)
     assert verdict.status == "not checked"
     assert "0.01 s" in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [("kill -ABRT $$", "ended with signal 6"), ("echo 'KeyError: 3' >&2; exit 1", "KeyError: 3")],
+)
+@needs_nvidia
+def test_a_parser_that_dies_fails_the_check_and_nothing_else(
+    tmp_path, monkeypatch, program, message
+):
+    """NVIDIA's library aborts the process on some graphs; here another program does."""
+    script = tmp_path / "python"
+    script.write_text(f"#!/bin/sh\n{program}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(nvidia_parser.sys, "executable", str(script))
+    verdict = nvidia_check(write_model(classifier(), tmp_path / "net.onnx"))
+    assert verdict.status == "failed"
+    assert message in verdict.detail

@@ -1,6 +1,9 @@
 """`edgesynth export`: a user's own trained model becomes a bundle, or one line says why not."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -11,6 +14,7 @@ import small_networks
 from edgesynth.cli.main import run
 from edgesynth.core.errors import CheckError
 from edgesynth.core.network import Architecture, NetworkDescription, Preprocessing
+from edgesynth.core.progress import Silent
 from edgesynth.export.bundle import compare_golden
 from edgesynth.export.options import (
     ExportOptions,
@@ -132,11 +136,9 @@ def test_a_zoo_network_takes_golden_images_from_the_data(tmp_path):
 
     said = []
 
-    class Listener:
+    class Listener(Silent):
         def say(self, text):
             said.append(text)
-
-        track = __import__("edgesynth.core.progress", fromlist=["Silent"]).Silent().track
 
     out = tmp_path / "lenet5.bundle"
     export("lenet5", out=out, options=ExportOptions(data="digits"), progress=Listener())
@@ -289,6 +291,25 @@ def test_a_failed_export_leaves_the_old_bundle(here, capsys):
     assert (here / "traffic.bundle" / "manifest.json").read_bytes() == before
     assert [each.name for each in here.glob("traffic.bundle/*")] != []
     assert not list(here.glob(".part-*"))
+
+
+def test_a_disk_that_is_full_leaves_nothing_behind(here):
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
+        "from edgesynth.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    )
+    before = sorted(here.iterdir())
+    done = subprocess.run(
+        [sys.executable, "-c", program, "export", "my_nets:traffic", *SHAPE],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "main.onnx cannot be written: File too large" in line
+    assert sorted(here.iterdir()) == before
 
 
 def test_a_bundle_is_no_network(here, capsys):

@@ -7,7 +7,7 @@ learns on the board. So the first is used, and what it wrote is verified.
 
 from __future__ import annotations
 
-import tempfile
+import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -180,17 +180,14 @@ def _run_exporter(
     output_names: list[str],
     dynamic_axes: dict[str, dict[int, str]] | None,
 ) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    with (
-        tempfile.TemporaryDirectory(prefix="edgesynth-") as folder,
-        warnings.catch_warnings(record=True) as caught,
-    ):
-        path = Path(folder) / "model.onnx"
+    stream: Any = io.BytesIO()  # taken by this exporter, though its annotation says paths only
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             torch.onnx.export(
                 module,
                 (example,),
-                path,
+                stream,
                 input_names=["input"],
                 output_names=output_names,
                 dynamic_axes=dynamic_axes,
@@ -202,9 +199,8 @@ def _run_exporter(
             raise UserError(
                 f"torch cannot write {type(module).__name__} at opset {opset}: {reason}"
             ) from error
-        model = onnx.load(path)
     said = [_told(each) for each in caught if not _is_noise(each)]
-    return model, tuple(dict.fromkeys(said))
+    return onnx.load_from_string(stream.getvalue()), tuple(dict.fromkeys(said))
 
 
 def _is_noise(warning: warnings.WarningMessage) -> bool:
