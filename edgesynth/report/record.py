@@ -54,6 +54,7 @@ class Energy(msgspec.Struct, frozen=True):
     gross_mj: Positive | None = None
     net_mj: NotNegative | None = None
     not_measured: str | None = None
+    not_predicted: str | None = None
 
 
 class Accuracy(msgspec.Struct, frozen=True):
