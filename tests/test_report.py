@@ -269,7 +269,7 @@ def test_the_page_is_one_file_without_scripts_or_inline_styles(demo, tmp_path):
 
 
 counts = st.integers(-(2**63), 2**63 - 1)
-latencies = st.floats(1e-300, 1e300)
+latencies = st.floats(1e-12, 1e15)
 
 
 @settings(max_examples=30, deadline=None)
@@ -292,9 +292,7 @@ def test_every_history_that_can_be_read_can_be_reported(figures):
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.lists(latencies, min_size=1, max_size=4), st.none() | latencies, st.integers(0, 2**63 - 1)
-)
+@given(st.lists(latencies, min_size=1, max_size=4), st.none() | latencies, st.integers(0, 2**60))
 def test_every_record_that_can_be_read_can_be_reported(layer_ms, energy_mj, macs):
     with tempfile.TemporaryDirectory() as folder:
         energy = {"not_predicted": "no power"} if energy_mj is None else {"gross_mj": energy_mj}

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(ge=1e-12, le=1e15)]
+"""Milliseconds, millijoules, inferences per second: what is beyond these ends is a mistake."""
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=2.0**64)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
