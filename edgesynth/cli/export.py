@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 @seed_option
 @output_options
 def command(
+    *,
     networks: tuple[str, ...],
     target: str,
     out: Path | None,
@@ -66,7 +67,7 @@ def command(
 
     \b
     Example:
-      edgesynth export nets:make_net --weights net.pt --input-shape 3x224x224 --out net.bundle
+      edgesynth export nets:make_net --weights net.pt --input-shape 3x224x224
     """
     from edgesynth.export import options as given
     from edgesynth.export.summary import export_lines

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from edgesynth_rt.bundle import Bundle
 
 from edgesynth.core.errors import CheckError, UserError
 from edgesynth.core.network import Preprocessing
@@ -20,6 +19,7 @@ from edgesynth.export.onnx_file import serialize
 from edgesynth.export.session import Arrays, Session, Tensor
 from edgesynth.networks import zoo
 from edgesynth.networks.source import resolve
+from edgesynth_rt.bundle import Bundle
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from edgesynth_rt.verify import compare
 
 from edgesynth.export.session import Arrays
+from edgesynth_rt.verify import compare
 
 
 @dataclass(frozen=True)

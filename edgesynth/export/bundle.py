@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edgesynth_rt.bundle import open_bundle
-from edgesynth_rt.files import new_folder, write_bytes, write_json
-from edgesynth_rt.manifest import DYNAMIC_BATCH, MANIFEST, SCHEMA
-from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
-from edgesynth_rt.samples import run_samples
 
-from edgesynth.core.errors import CheckError, UserError
+from edgesynth.core.errors import CheckError, EdgesynthError, UserError
 from edgesynth.export.agreement import Agreement, agree
 from edgesynth.export.candidate import Candidate
 from edgesynth.export.golden import RTOL, tolerances
 from edgesynth.export.onnx_file import serialize
 from edgesynth.export.session import Arrays
 from edgesynth.hardware.target import Target
+from edgesynth_rt.bundle import open_bundle
+from edgesynth_rt.files import new_folder, read_json, write_bytes, write_json
+from edgesynth_rt.manifest import DYNAMIC_BATCH, MANIFEST, SCHEMA
+from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
+from edgesynth_rt.samples import run_samples
 
 STAGE = "main"
 GOLDEN = "golden.npz"
@@ -53,8 +53,12 @@ def write_bundle(
     with new_folder(folder) as temporary:
         place = Path(temporary)
         _write_files(candidate, target, place, command, seed)
-        bundle = open_bundle(place)
-        agreements = compare_golden(bundle)
+        try:
+            bundle = open_bundle(place)
+            agreements = compare_golden(bundle)
+        except EdgesynthError as error:
+            reason = str(error).replace(str(place), str(folder))
+            raise CheckError(f"{candidate.name} was not exported: {reason}") from None
         failed = [each for each in agreements if not each.passed]
         if failed:
             raise CheckError(
@@ -69,10 +73,20 @@ def refuse_to_replace(folder: Path) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
     if folder.is_dir() and not folder.is_symlink():
-        if (folder / MANIFEST).is_file() or not any(folder.iterdir()):
+        if not any(folder.iterdir()) or _is_bundle(folder):
             return
         raise UserError(f"{folder} is a folder but not a bundle; choose another --out")
     raise UserError(f"{folder} exists and is not a bundle folder; choose another --out")
+
+
+def _is_bundle(folder: Path) -> bool:
+    if not (folder / MANIFEST).is_file():
+        return False
+    try:
+        schema = read_json(folder / MANIFEST, "manifest").get("schema")
+    except EdgesynthError:
+        return False
+    return isinstance(schema, str) and schema.startswith("edgesynth.bundle/")
 
 
 def compare_golden(

@@ -12,6 +12,8 @@ from edgesynth.core.errors import CheckError, UserError
 from edgesynth.core.network import Preprocessing
 from edgesynth.export.session import Arrays
 
+UNKNOWN_TASK = "unknown"
+"""Of a network that is no classifier and does not say what else it is."""
 Batch = int | None
 """A fixed number of samples, or None where the batch is open."""
 
@@ -38,15 +40,20 @@ class Candidate:
     """What the user should know about the way it was made."""
 
 
+def is_classifier(outputs: Arrays) -> bool:
+    """True for a single output of shape (samples, classes)."""
+    return len(outputs) == 1 and next(iter(outputs.values())).ndim == 2
+
+
 def checked_labels(labels: tuple[str, ...], outputs: Arrays, origin: str) -> tuple[str, ...]:
     """`labels`, when they are none or as many as the single output has classes.
 
     Raises UserError naming `origin`, where the labels come from, otherwise.
     """
-    if not labels or len(outputs) != 1:
+    if not labels or not is_classifier(outputs):
         return labels
     output = next(iter(outputs.values()))
-    if output.ndim == 2 and output.shape[1] != len(labels):
+    if output.shape[1] != len(labels):
         raise UserError(
             f"{origin} has {len(labels)} labels for a network with {output.shape[1]} classes"
         )

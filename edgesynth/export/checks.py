@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import onnx
-from edgesynth_rt.bundle import Bundle
 
 from edgesynth.core.errors import EdgesynthError
 from edgesynth.core.requirement import Requirement
@@ -19,6 +18,8 @@ from edgesynth.export.nvidia_parser import nvidia_check
 from edgesynth.export.onnx_file import opset_of
 from edgesynth.export.rules import check_model, fatal
 from edgesynth.hardware.target import load_target
+from edgesynth_rt.bundle import Bundle
+from edgesynth_rt.files import write_bytes
 
 Status = Literal["passed", "failed", "not checked"]
 
@@ -99,11 +100,11 @@ def check_nvidia(bundle: Bundle) -> Check:
     for stage in bundle.stages:
         with tempfile.TemporaryDirectory(prefix="edgesynth-") as folder:
             path = Path(folder) / "stage.onnx"
-            path.write_bytes(stage.read())
+            write_bytes(path, stage.read())
             verdict = nvidia_check(path)
         details.append(verdict.detail)
         if verdict.status != "passed":
-            return Check(name, verdict.status, f"{stage.what}: {verdict.detail}")
+            return Check(name, verdict.status, verdict.detail)
     return Check(name, "passed", "\n".join(details))
 
 

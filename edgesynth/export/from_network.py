@@ -6,16 +6,24 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 
 from edgesynth.core.dataset import Dataset
-from edgesynth.core.errors import UserError
+from edgesynth.core.errors import CheckError, UserError
 from edgesynth.core.network import Preprocessing
 from edgesynth.core.provenance import versions
-from edgesynth.export.candidate import Batch, Candidate, checked_labels, require_finite
+from edgesynth.export.candidate import (
+    UNKNOWN_TASK,
+    Batch,
+    Candidate,
+    checked_labels,
+    is_classifier,
+    require_finite,
+)
 from edgesynth.export.golden import data_pixels, noise_pixels, preprocess, samples_for
-from edgesynth.export.onnx_file import evaluating, export_module, run_module
-from edgesynth.export.session import Arrays
+from edgesynth.export.onnx_file import evaluating, export_module, run_module, serialize
+from edgesynth.export.session import Arrays, Session
 from edgesynth.hardware.counting import count
 from edgesynth.hardware.target import Target
 from edgesynth.networks.network import Network
@@ -53,12 +61,14 @@ def from_network(
     )
     names = [output.name for output in exported.model.graph.output]
     inputs = _golden_inputs(network, preprocessing, data, samples_for(batch), seed)
+    if batch is None:
+        _require_open_batch(exported.model, inputs, network.name)
     outputs = run_network(network, inputs, names)
     require_finite(outputs, network.name)
     cost = count(network.module, description.input_shape)
     return Candidate(
         name=network.name,
-        task=description.task,
+        task=description.task if is_classifier(outputs) else UNKNOWN_TASK,
         model=exported.model,
         batch=batch,
         golden_inputs=inputs,
@@ -85,7 +95,7 @@ def run_network(network: Network, inputs: Arrays, names: Sequence[str]) -> Array
     """
     rows: dict[str, list[torch.Tensor]] = {name: [] for name in names}
     with evaluating(network.module):
-        for sample in torch.from_numpy(next(iter(inputs.values()))):
+        for sample in torch.tensor(next(iter(inputs.values()))):
             made = run_module(network.module, _on_device(network, sample[None]))
             if len(made) != len(names):
                 raise UserError(
@@ -95,6 +105,18 @@ def run_network(network: Network, inputs: Arrays, names: Sequence[str]) -> Array
             for name, tensor in zip(names, made.values(), strict=True):
                 rows[name].append(tensor.cpu())
     return {name: _stacked(name, tensors) for name, tensors in rows.items()}
+
+
+def _require_open_batch(model: onnx.ModelProto, inputs: Arrays, name: str) -> None:
+    """Raise CheckError when the file cannot run two samples at once, although it should."""
+    pair = {key: array[:2] for key, array in inputs.items()}
+    try:
+        Session(serialize(model), name).run(pair)
+    except UserError as error:
+        raise CheckError(
+            f"the batch of the example is frozen into the file ({error}); write x.flatten(1) "
+            "instead of a reshape with the batch as a Python number, or export with --batch 1"
+        ) from None
 
 
 def _stacked(name: str, tensors: list[torch.Tensor]) -> npt.NDArray[np.generic]:

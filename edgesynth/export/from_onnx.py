@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,14 @@ from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError
 from edgesynth.core.network import Preprocessing
 from edgesynth.core.provenance import versions
-from edgesynth.export.candidate import Batch, Candidate, checked_labels, require_finite
+from edgesynth.export.candidate import (
+    UNKNOWN_TASK,
+    Batch,
+    Candidate,
+    checked_labels,
+    is_classifier,
+    require_finite,
+)
 from edgesynth.export.golden import (
     data_pixels,
     noise_pixels,
@@ -24,9 +32,12 @@ from edgesynth.export.golden import (
 )
 from edgesynth.export.onnx_file import BATCH_SYMBOL, serialize
 from edgesynth.export.opset import to_target
+from edgesynth.export.options import fit_channels
 from edgesynth.export.session import Arrays, Session, Tensor, interface
 from edgesynth.export.tidy import tidy
+from edgesynth.hardware.onnx_layers import read_layers
 from edgesynth.hardware.target import Target
+from edgesynth_rt.files import write_bytes
 
 _IMAGE_CHANNELS = (1, 2, 3, 4)
 
@@ -54,14 +65,16 @@ def from_onnx(
     model = read_onnx(path)
     fixed = _fix_extents(model, path, batch, input_shape)
     inputs, _ = interface(model)
+    if preprocessing is not None and len(inputs[0].shape or ()) == 4:
+        preprocessing = fit_channels(preprocessing, _sides(inputs[0])[0], str(path))
     golden = _golden_inputs(inputs, path, preprocessing, data, samples_for(fixed), seed)
     outputs = Session(serialize(model), str(path)).run(golden, fixed)
     require_finite(outputs, str(path))
+    tidy(model)
     fitted = to_target(model, target, path, golden, outputs, fixed)
-    tidy(fitted)
     return Candidate(
         name=path.stem,
-        task="classification" if _is_classifier(outputs) else "unknown",
+        task="classification" if is_classifier(outputs) else UNKNOWN_TASK,
         model=fitted,
         batch=fixed,
         golden_inputs=golden,
@@ -98,6 +111,8 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         raise UserError(f"{path} holds no network; export it again")
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
+        if not all(value.type.tensor_type.HasField("shape") for value in model.graph.output):
+            model = onnx.shape_inference.infer_shapes(model)
         onnx.checker.check_model(model)
     except Exception as error:  # checker, external data and protobuf have no common error
         reason = " ".join(str(error).split())[:300]
@@ -186,8 +201,7 @@ def _golden_inputs(
     samples: int,
     seed: int,
 ) -> Arrays:
-    first = inputs[0].shape or ()
-    shape = [int(extent or 1) for extent in first[1:]]
+    first, shape = inputs[0].shape or (), _sides(inputs[0])
     image = len(inputs) == 1 and len(first) == 4 and inputs[0].dtype == "float32"
     if image and (data is not None or preprocessing is not None or shape[0] in _IMAGE_CHANNELS):
         pixels = (
@@ -205,19 +219,27 @@ def _golden_inputs(
     return random_inputs(inputs, samples, seed)
 
 
-def _is_classifier(outputs: Arrays) -> bool:
-    return len(outputs) == 1 and next(iter(outputs.values())).ndim == 2
+def _sides(tensor: Tensor) -> list[int]:
+    """Extents behind the batch; all are known after `_fix_extents`."""
+    return [int(extent or 1) for extent in (tensor.shape or ())[1:]]
 
 
 def _cost(model: onnx.ModelProto) -> dict[str, int | None]:
-    """Parameters and bytes of the floating-point weights; MACs are not counted in ONNX files."""
+    """Parameters and bytes of the floating-point weights; MACs where every layer's is known."""
     weights = [
         numpy_helper.to_array(tensor)
         for tensor in model.graph.initializer
         if np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).kind == "f"
     ]
+    with tempfile.TemporaryDirectory(prefix="edgesynth-") as folder:
+        path = Path(folder) / "model.onnx"
+        write_bytes(path, serialize(model))
+        try:
+            macs = sum(layer.macs for layer in read_layers(path))
+        except UserError:
+            macs = None
     return {
         "params": sum(weight.size for weight in weights),
-        "macs": None,
+        "macs": macs,
         "size_bytes": sum(weight.nbytes for weight in weights),
     }

@@ -129,8 +129,18 @@ def _branch_outputs(
 
 
 def _custom(view: View, target: Target, functions: frozenset[tuple[str, str]]) -> Iterator[Finding]:
-    """A custom operator: its function gives the meaning anywhere, two attributes find the plugin."""
+    """A custom operator: its function says what it means, two attributes find its plugin."""
     node = view.node
+    if node.domain in target.operators.domains:
+        return
+    if node.domain.startswith("com.microsoft"):
+        yield Finding(
+            "custom operator",
+            view.place,
+            f"{node.op_type} is ONNX Runtime's own operator, which {target.reader} does not have",
+            "give the file as it was before ONNX Runtime optimized or quantized it",
+        )
+        return
     if (node.domain, node.op_type) not in functions:
         yield Finding(
             "custom operator",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-REMEDY = "install with: pip install 'edgesynth[nvidia-parser]'"
+REMEDY = "install with:\npip install 'edgesynth[nvidia-parser]'"
 TIMEOUT_S = 180.0
 
 

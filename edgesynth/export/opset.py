@@ -9,6 +9,7 @@ import onnx
 from edgesynth.core.errors import UserError
 from edgesynth.export.agreement import agree
 from edgesynth.export.candidate import Batch
+from edgesynth.export.downgrade import lower_opset
 from edgesynth.export.golden import tolerances
 from edgesynth.export.onnx_file import opset_of, serialize
 from edgesynth.export.rules import reexport
@@ -36,7 +37,7 @@ def to_target(
     """
     opset, limits = opset_of(model), target.opset
     if limits.minimum <= opset <= limits.maximum:
-        return _lower_ir(model, target)
+        return _settled(model, target)
     wanted = limits.maximum if opset > limits.maximum else limits.minimum
     converted = _convert(model, opset, wanted, target, path)
     found = Session(serialize(converted), f"{path} at opset {wanted}").run(inputs, batch)
@@ -44,22 +45,24 @@ def to_target(
     worse = [each for each in agree(outputs, found, atol, 1e-5) if not each.passed]
     if worse:
         raise _refused(path, opset, wanted, target, f"results change ({worse[0]})")
-    return _lower_ir(converted, target)
+    return _settled(converted, target)
 
 
 def _convert(
     model: onnx.ModelProto, opset: int, wanted: int, target: Target, path: Path
 ) -> onnx.ModelProto:
     if model.functions:
-        raise _refused(path, opset, wanted, target, "onnx's converter drops its functions")
+        raise _refused(path, opset, wanted, target, "it has functions of its own")
     try:
-        converted: onnx.ModelProto = onnx.version_converter.convert_version(model, wanted)
+        converted: onnx.ModelProto = (
+            lower_opset(model, wanted)
+            if wanted < opset
+            else onnx.version_converter.convert_version(model, wanted)
+        )
         onnx.checker.check_model(converted)
-    except Exception as error:  # the converter raises plain RuntimeError, the checker its own
+    except Exception as error:  # ValueError of lower_opset, and whatever onnx raises
         reason = " ".join(str(error).split())[:200]
         raise _refused(path, opset, wanted, target, reason) from None
-    if opset_of(converted) != wanted:
-        raise _refused(path, opset, wanted, target, f"it stayed at opset {opset_of(converted)}")
     return converted
 
 
@@ -71,12 +74,14 @@ def _refused(path: Path, opset: int, wanted: int, target: Target, reason: str) -
     )
 
 
-def _lower_ir(model: onnx.ModelProto, target: Target) -> onnx.ModelProto:
-    """A lower IR version where nothing in the file needs the higher one.
+def _settled(model: onnx.ModelProto, target: Target) -> onnx.ModelProto:
+    """The default domain spelt "", which TensorRT looks for, and a lower IR version where nothing needs a
+    higher one.
 
-    IR 8 brought functions, 9 and later brought tensor types of 8 bits and less; neither stands in a
-    file at an opset that such a target reads, except functions.
+    IR 8 brought functions, 9 and 10 floating-point and integer types of 8 and 4 bits.
     """
+    for entry in model.opset_import:
+        entry.domain = "" if entry.domain == "ai.onnx" else entry.domain
     needed = target.ir.with_functions if model.functions else target.ir.export
     exotic = any(
         onnx.TensorProto.DataType.Name(tensor.data_type).startswith(("FLOAT8", "INT4", "UINT4"))

@@ -120,18 +120,14 @@ def _fix_reshapes(model: onnx.ModelProto) -> None:
     """Shape arithmetic in front of a Reshape is replaced by what it comes to."""
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
-    reshapes = [
-        node
-        for node in graph.node
-        if node.op_type == "Reshape" and not node.domain and not _attribute(node, "allowzero")
-    ]
+    reshapes = [node for node in graph.node if node.op_type == "Reshape" and not node.domain]
     if not reshapes:
         return
     computed = any(node.input[1] not in weights for node in reshapes)
     shapes = symbolic_shapes(model) if computed else known_shapes(model)
     for node in reshapes:
         before, after = shapes.get(node.input[0]), shapes.get(node.output[0])
-        if not after or sum(not isinstance(extent, int) for extent in after) > 1:
+        if not after or 0 in after or sum(not isinstance(each, int) for each in after) > 1:
             continue
         if before and len(after) == 2 <= len(before) and before[0] == after[0] is not None:
             flat = helper.make_node("Flatten", [node.input[0]], node.output, node.name, axis=1)
@@ -141,6 +137,7 @@ def _fix_reshapes(model: onnx.ModelProto) -> None:
         name = f"{node.output[0]}_shape"
         graph.initializer.append(numpy_helper.from_array(np.array(extents, np.int64), name))
         node.input[1] = name
+        del node.attribute[:]  # allowzero, which no longer matters
 
 
 def known_shapes(model: onnx.ModelProto) -> Shapes:
@@ -232,10 +229,3 @@ def _strip_nodes(nodes: Iterator[NodeProto]) -> None:
 def _replace_nodes(graph: onnx.GraphProto, nodes: list[NodeProto]) -> None:
     del graph.node[:]
     graph.node.extend(nodes)
-
-
-def _attribute(node: NodeProto, name: str) -> object:
-    for attribute in node.attribute:
-        if attribute.name == name:
-            return helper.get_attribute_value(attribute)
-    return None

@@ -125,9 +125,12 @@ class Restriction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Operators(Sourced, frozen=True):
-    """Operators of the default domain. Empty `supported` means every one of the opset."""
+    """Empty `supported` means every operator of the opset."""
 
     supported: tuple[str, ...] = ()
+    """Of the default domain."""
+    domains: tuple[str, ...] = ()
+    """Further domains whose operators the runtime has itself."""
     remedies: dict[str, str] = {}
     """How to do without an operator that is not supported."""
 
@@ -199,5 +202,6 @@ def read_target(path: Path) -> Target:
 
 
 def _age(name: str) -> tuple[int, str]:
-    families = ("jetpack", "tensorrt", "onnxruntime")
-    return families.index(name.split("-")[0]) if name.split("-")[0] in families else 9, name
+    family = name.split("-", maxsplit=1)[0]
+    known = ("jetpack", "tensorrt", "onnxruntime")
+    return known.index(family) if family in known else len(known), name

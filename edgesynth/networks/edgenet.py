@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 from torch import nn
 
 from edgesynth.core.errors import UserError
@@ -39,7 +40,7 @@ def save(network: Network, folder: Path) -> NetworkDescription:
         tensors[_MASK + name] = torch.from_numpy(np.packbits(mask.cpu().numpy()))
     with new_folder(folder) as temporary:
         weights = Path(temporary) / "weights.safetensors"
-        save_file(tensors, str(weights))
+        write_bytes(weights, serialize(tensors))
         description = msgspec.structs.replace(
             network.description, weights_sha256=sha256_of(weights)
         )

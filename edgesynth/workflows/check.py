@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgesynth_rt.bundle import Bundle, open_bundle
-
 from edgesynth.core.errors import UserError
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.requirement import Requirement, parse_requirements
@@ -20,6 +18,7 @@ from edgesynth.export.checks import (
     check_requirement,
     check_target,
 )
+from edgesynth_rt.bundle import Bundle, open_bundle
 
 SCHEMA = "edgesynth.check/1"
 #: What a bundle itself says; everything else has to be measured.

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from edgesynth_rt.files import sha256_of
 
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import CheckError, UserError
@@ -28,6 +27,7 @@ from edgesynth.hardware.target import Target, load_target
 from edgesynth.networks import zoo
 from edgesynth.networks.network import Network
 from edgesynth.networks.source import resolve
+from edgesynth_rt.files import sha256_of
 
 SCHEMA = "edgesynth.export/1"
 MANY = "edgesynth.exports/1"
