@@ -8,7 +8,10 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 
+from edgesynth_rt import strict_json
 from edgesynth_rt.errors import UserError
+
+_UNWRITABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG)
 
 
 def sha256_of(path):
@@ -23,15 +26,15 @@ def sha256_of(path):
 def read_json(path, what):
     """The JSON object in the file at `path`; `what` names its role in error messages.
 
-    Raises UserError when the file is absent, is not JSON, or is not a JSON object.
+    Raises UserError when the file is absent, is not JSON, is not a JSON object, or holds what
+    `strict_json` refuses.
     """
     try:
         with open(str(path), "rb") as stream:
-            document = json.loads(stream.read().decode("utf-8"))
+            data = stream.read(strict_json.MAX_BYTES + 1)
     except OSError as error:
         raise UserError("%s %s cannot be read: %s" % (what, path, error.strerror))
-    except ValueError as error:
-        raise UserError("%s %s is not valid JSON (%s); make it again" % (what, path, error))
+    document = strict_json.parse(data, "%s %s" % (what, path))
     if not isinstance(document, dict):
         raise UserError("%s %s does not hold a JSON object; make it again" % (what, path))
     return document
@@ -98,7 +101,7 @@ def _explained(path):
             raise UserError(
                 "%s cannot be written: %s; choose another --out" % (path, error.strerror)
             )
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
+        if error.errno in _UNWRITABLE:
             raise UserError("%s cannot be written: %s" % (path, error.strerror))
         raise
 

@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import sys
+import traceback
 
 import rich_click as click
 
@@ -78,6 +79,8 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except EdgesynthError as error:
+        if {"-v", "--verbose"}.intersection(arguments):
+            traceback.print_exc()
         return _fail(arguments, str(error), error.exit_code)
     except click.ClickException as error:
         if "--json" in arguments:
@@ -91,6 +94,9 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # what no workflow explains better
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(arguments, f"{place}{error.strerror or error}", 2)
     except SystemExit as ending:  # click and rich end with 1 when the reader of a pipe went away
         return ending.code if isinstance(ending.code, int) and ending.code != 1 else 0
 

@@ -45,7 +45,13 @@ class Block(nn.Module):
 def stage(c_in: int, width: int, count: int, stride: int = 1, deep: bool = False) -> nn.Module:
     c_out = 2 * width if deep else width
     blocks = [
-        Block(c_in if i == 0 else c_out, width, stride if i == 0 else 1, deep, i < count - 1 and not deep)
+        Block(
+            c_in if i == 0 else c_out,
+            width,
+            stride if i == 0 else 1,
+            deep,
+            i < count - 1 and not deep,
+        )
         for i in range(count)
     ]
     return nn.Sequential(*blocks)

@@ -17,7 +17,10 @@ def conv(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Sequential:
 class Bottleneck(nn.Module):
     def __init__(self, width: int, shortcut: bool) -> None:
         super().__init__()
-        self.body, self.shortcut = nn.Sequential(conv(width, width, 1), conv(width, width, 3)), shortcut
+        self.body, self.shortcut = (
+            nn.Sequential(conv(width, width, 1), conv(width, width, 3)),
+            shortcut,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x) + x if self.shortcut else self.body(x)
