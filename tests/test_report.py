@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgesynth.cli.main import run
 from edgesynth.core.errors import UserError
@@ -24,7 +29,7 @@ from edgesynth.report.sections.requirements import requirements
 from edgesynth.report.subjects import cast
 from edgesynth_rt import record
 from edgesynth_rt.statistics import summarize
-from report_samples import write_demo, write_measured, write_predicted, write_run
+from report_samples import offspring_of, write_demo, write_measured, write_predicted, write_run
 
 NBSP = "\u00a0"
 SMALL = {"params": 65_979, "macs": 593_609}
@@ -98,7 +103,7 @@ def test_a_requirement_shows_what_was_found_and_whether_it_holds(demo):
     shown = {row[0].text: [cell.text.replace(NBSP, " ") for cell in row[1:3]] for row in table.rows}
     assert shown == {
         "accuracy_loss<=1": ["0.75 pt", "holds"],
-        "params<=43k": ["66 k", "does not hold"],
+        "params<=43k": ["66 k", "fails"],
     }
 
 
@@ -109,7 +114,7 @@ def test_a_verdict_that_nobody_could_judge_says_why(tmp_path):
         tmp_path / "a.record.json", name="a", accuracy=0.9, requirements=[verdict], **SMALL
     )
     row = requirements(cast(gather([tmp_path]))).blocks[0].rows[0]
-    assert (row[1].text, row[2].text) == ("–", "not known")
+    assert (row[1].text, row[2].text) == ("–", "not judged")
     assert "measured on host, not on tx2" in row[3].text
 
 
@@ -263,6 +268,43 @@ def test_the_page_is_one_file_without_scripts_or_inline_styles(demo, tmp_path):
     assert {t[1:] for t in targets if t.startswith("#")} <= set(identities)
 
 
+counts = st.integers(-(2**63), 2**63 - 1)
+latencies = st.floats(1e-12, 1e15)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.none() | st.floats(0, 1), counts, counts), min_size=1)
+)
+def test_every_history_that_can_be_read_can_be_reported(figures):
+    with tempfile.TemporaryDirectory() as folder:
+        lines = [
+            msgspec.structs.replace(
+                offspring_of(1, 0, None), id=f"o{n}", parent="o0" if n else None, generation=n + 1,
+                accuracy=accuracy, accuracy_at_birth=birth, params=params, macs=macs, synapses=macs,
+                size_bytes=params, seconds=float(macs), selected=bool(params % 2),
+            )
+            for n, (accuracy, birth, params, macs) in enumerate(figures)
+        ]  # fmt: skip
+        history = Path(folder, "history.jsonl")
+        history.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        assert build_report([history], Path(folder, "r.html"))["runs"] == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(latencies, min_size=1, max_size=4), st.none() | latencies, st.integers(0, 2**60))
+def test_every_record_that_can_be_read_can_be_reported(layer_ms, energy_mj, macs):
+    with tempfile.TemporaryDirectory() as folder:
+        energy = {"not_predicted": "no power"} if energy_mj is None else {"gross_mj": energy_mj}
+        layers = [{"name": "l", "latency_ms": value} for value in layer_ms]
+        for name, latency_ms in (("a", layer_ms[0]), ("b", layer_ms[-1])):
+            write_predicted(
+                Path(folder, f"{name}.record.json"), name=name, params=macs, macs=macs,
+                module="tx2", latency_ms={"mean": latency_ms}, energy=energy, layers=layers,
+            )  # fmt: skip
+        assert build_report([Path(folder)], Path(folder, "r.html"))["predicted"] == 2
+
+
 def one_line(caught) -> str:
     message = str(caught.value)
     assert "\n" not in message and len(message) < 500
@@ -333,6 +375,9 @@ def test_a_history_cut_by_a_crash_keeps_its_whole_lines(demo, tmp_path):
             lambda lines: [lines[0], lines[1].replace('"parent":"g01-0"', '"parent":null')],
             "has no parent",
         ),
+        (lambda lines: [lines[0].replace("0.9105", "91.05")], "accuracy of 91.05"),
+        (lambda lines: [lines[0].replace('"generation":1', '"generation":0')], "generation 0"),
+        (lambda lines: [lines[0].replace('"limit":1.0', '"limit":"1"')], "limit"),
     ],
 )
 def test_a_family_that_cannot_be_is_refused(demo, tmp_path, change, words):

@@ -40,11 +40,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under headings. A table with `summary` opens on a click and prints open."""
+    """Rows under headings. A table with `summary` opens on a click and prints open.
+
+    `ink` marks the caption of a table that is about one network.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
+    ink: str = ""
     summary: str = ""
     kind: str = ""
     template: Literal["table"] = field(default="table", init=False)
@@ -68,11 +72,22 @@ class Beside:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """Tables side by side under a summary that opens on a click, or `open` already."""
+
+    summary: str
+    tables: Sequence[Table]
+    open: bool = False
+    kind: str = ""
+    template: Literal["fold"] = field(default="fold", init=False)
+
+
+@dataclass(frozen=True)
 class Paragraph:
-    """A few sentences; a `lead` is set larger."""
+    """A few sentences; a lead is set larger, a note smaller."""
 
     text: str
-    lead: bool = False
+    look: Literal["", "lead", "note"] = ""
     template: Literal["paragraph"] = field(default="paragraph", init=False)
 
 
@@ -126,7 +141,7 @@ class Facts:
     template: Literal["facts"] = field(default="facts", init=False)
 
 
-Block = Beside | Charts | Facts | Paragraph | Table | Tiles
+Block = Beside | Charts | Facts | Fold | Paragraph | Table | Tiles
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from edgesynth.core.errors import UserError
 from edgesynth.core.history import Offspring, Run, read_history, read_run
+from edgesynth.report.record import Verdict
 
 HISTORY = "history.jsonl"
+_MOST_GENERATIONS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -69,20 +72,34 @@ def read_evolution(path: Path) -> Evolution:
     offspring = tuple(read_history(history))
     if not offspring:
         raise UserError(f"history {history} holds no finished offspring; run evolve again")
-    _check_parents(history, offspring)
+    known: set[str] = set()
+    for number, one in enumerate(offspring, start=1):
+        where = f"history {history}, line {number}: offspring {one.id}"
+        _check_parent(where, one, known)
+        _check_figures(where, one)
+        known.add(one.id)
     folder = history.parent
     run = read_run(folder) if (folder / "run.json").exists() else None
     return Evolution(history, folder.absolute().name, offspring, run)
 
 
-def _check_parents(history: Path, offspring: Sequence[Offspring]) -> None:
-    known: set[str] = set()
-    for number, one in enumerate(offspring, start=1):
-        where = f"history {history}, line {number}: offspring {one.id}"
-        if one.id in known:
-            raise UserError(f"{where} stands there twice; delete one of the lines")
-        if one.parent is None and number > 1:
-            raise UserError(f"{where} has no parent; only the first line is the ancestor")
-        if one.parent is not None and one.parent not in known:
-            raise UserError(f"{where} names the parent {one.parent}, which is not before it")
-        known.add(one.id)
+def _check_parent(where: str, one: Offspring, known: set[str]) -> None:
+    if one.id in known:
+        raise UserError(f"{where} stands there twice; delete one of the lines")
+    if one.parent is None and known:
+        raise UserError(f"{where} has no parent; only the first line is the ancestor")
+    if one.parent is not None and one.parent not in known:
+        raise UserError(f"{where} names the parent {one.parent}, which is not before it")
+
+
+def _check_figures(where: str, one: Offspring) -> None:
+    """The charts rely on this much; everything else is only printed."""
+    for accuracy in (one.accuracy, one.accuracy_at_birth or 0.0):
+        if not 0 <= accuracy <= 1:
+            raise UserError(f"{where} has an accuracy of {accuracy}, which is no fraction")
+    if not 1 <= one.generation <= _MOST_GENERATIONS:
+        raise UserError(f"{where} is of generation {one.generation}, which cannot be")
+    try:
+        msgspec.convert(one.requirements, list[Verdict])
+    except msgspec.ValidationError as error:
+        raise UserError(f"{where} has a verdict that is none: {error}") from None

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(ge=1e-12, le=1e15)]
+"""Milliseconds, millijoules, inferences per second: what is beyond these ends is a mistake."""
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=2.0**64)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -54,6 +55,7 @@ class Energy(msgspec.Struct, frozen=True):
     gross_mj: Positive | None = None
     net_mj: NotNegative | None = None
     not_measured: str | None = None
+    not_predicted: str | None = None
 
 
 class Accuracy(msgspec.Struct, frozen=True):

@@ -23,4 +23,6 @@ def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _scalar(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"({in_words(value)})"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -102,12 +102,16 @@ def _series(frame: Frame, one: Series) -> Markup:
     parts = []
     if one.line != "none" and len(places) > 1:
         corners = _steps(places) if one.line == "steps" else places
-        parts.append(path(corners, class_="line dashed" if one.dashed else "line"))
+        parts.append(path(corners, class_=_line_class(one)))
     for mark, (x, y) in zip(one.marks, places, strict=True):
         if one.shape != "none":
             drawn = symbol(one.shape, x, y, _radius(one))
             parts.append(group(element("title", mark.tip), drawn))
     return group(*parts, class_=f"ink-{one.ink}")
+
+
+def _line_class(one: Series) -> str:
+    return "line dashed" if one.dashed else "line"
 
 
 def _radius(one: Series) -> float:
@@ -229,9 +233,8 @@ def _around(frame: Frame, mark: Mark) -> text.Box:
 
 
 def _swatch(one: Series) -> Markup:
-    here = replace(one, marks=())
     parts = []
-    if here.line != "none":
-        parts.append(path([(0, 6), (24, 6)], class_="line dashed" if here.dashed else "line"))
-    parts.append(symbol(here.shape, 12, 6, _radius(one)))
-    return swatch(group(*parts, class_=f"ink-{here.ink}"))
+    if one.line != "none":
+        parts.append(path([(0, 6), (24, 6)], class_=_line_class(one)))
+    parts.append(symbol(one.shape, 12, 6, _radius(one)))
+    return swatch(group(*parts, class_=f"ink-{one.ink}"))

@@ -28,7 +28,7 @@ def differences(there: Sequence[tuple[Subject, Finding]]) -> list[Block]:
     ]
     if not pairs:
         return []
-    notes: list[Block] = [Paragraph(f"Note: {note}.") for note in compared["notes"]]
+    notes: list[Block] = [Paragraph(f"Note: {note}.", "note") for note in compared["notes"]]
     return [Facts(pairs, f"Against {there[0][0].name}"), *notes]
 
 

@@ -24,6 +24,8 @@ def _gaps(cast: Cast) -> dict[str, str]:
             )
     for finding in findings:
         record, where = finding.record, setting_of(finding).where
+        if record.energy.not_predicted:
+            found[f"Energy, {where}"] = f"not predicted: {record.energy.not_predicted}"
         if record.kind != "measured":
             continue
         if record.energy.not_measured:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -124,14 +125,16 @@ def _landmarks(run: Evolution, mark: Callable[[Offspring], Mark]) -> list[Series
 
 def _by_generation(run: Evolution) -> tuple[dict[str, Mark], dict[str, Mark]]:
     """Marks by id, at birth and trained; the selected ones stand in the middle."""
-    turns: dict[int, int] = {}
-    widest = max(_crowd(run, one.generation) for one in run.offspring)
-    step = min(0.16, 0.8 / widest)
+    chosen = {one.id for one in run.selected}
+    crowds = Counter(one.generation for one in run.offspring)
+    step = min(0.16, 0.8 / max(crowds.values()))
+    turns: Counter[int] = Counter()
     born, trained = {}, {}
     for one in run.offspring:
         offset = 0.0
-        if one not in run.selected:
-            turn = turns[one.generation] = turns.get(one.generation, 0) + 1
+        if one.id not in chosen:
+            turns[one.generation] += 1
+            turn = turns[one.generation]
             offset = step * ((turn + 1) // 2) * (1 if turn % 2 else -1)
         x = one.generation + offset
         trained[one.id] = Mark(x, one.accuracy, f"{one.id}: {numbers.percent(one.accuracy)}")
@@ -139,10 +142,6 @@ def _by_generation(run: Evolution) -> tuple[dict[str, Mark], dict[str, Mark]]:
             words = f"{one.id} at birth: {numbers.percent(one.accuracy_at_birth)}"
             born[one.id] = Mark(x, one.accuracy_at_birth, words)
     return born, trained
-
-
-def _crowd(run: Evolution, generation: int) -> int:
-    return sum(one.generation == generation for one in run.offspring)
 
 
 def _shrinking(run: Evolution) -> Chart:
@@ -186,9 +185,11 @@ def _front(run: Evolution, key: str, name: str, cost: Callable[[Offspring], int]
         return Mark(cost(one), one.accuracy, words)
 
     chosen = run.selected
+    known = {one.id for one in chosen}
+    beside = [mark(one) for one in run.offspring if one.id not in known]
     series = [
         Series("Pareto front", "front", [mark(one) for one in front], "none", "steps"),
-        Series("other offspring", "faint", [mark(o) for o in run.offspring if o not in chosen]),
+        Series("other offspring", "faint", beside),
         Series("selected", "child", [mark(one) for one in chosen], "dot", "straight", dashed=True),
         *_landmarks(run, mark),
     ]

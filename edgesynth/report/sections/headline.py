@@ -17,7 +17,7 @@ def headline(cast: Cast) -> Section:
     known = [*_accuracy(cast), *_costs(cast)]
     for setting in cast.settings("measured"):
         known += _of_setting(cast, setting)
-    blocks: list[Block] = [Paragraph(_sentence(cast), lead=True), Tiles(known)]
+    blocks: list[Block] = [Paragraph(_sentence(cast), "lead"), Tiles(known)]
     boards = [_of_setting(cast, setting) for setting in cast.settings("predicted")]
     predicted = [tile for board in boards[:_MOST_BOARDS] for tile in board]
     if predicted:

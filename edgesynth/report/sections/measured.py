@@ -56,7 +56,10 @@ def _doubts(there: Sequence[tuple[Subject, Finding]]) -> list[Block]:
     for subject, finding in there:
         for sentence in finding.record.validity:
             about.setdefault(sentence, []).append(subject.name)
-    return [Paragraph(f"Doubt about {', '.join(names)}: {text}.") for text, names in about.items()]
+    return [
+        Paragraph(f"Doubt about {', '.join(names)}: {text}.", "note")
+        for text, names in about.items()
+    ]
 
 
 def _distribution(subject: Subject, finding: Finding) -> Distribution:

@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgesynth.report import numbers
-from edgesynth.report.blocks import Block, Cell, Charts, Column, Paragraph, Section, Table
+from edgesynth.report.blocks import (
+    Block,
+    Cell,
+    Charts,
+    Column,
+    Facts,
+    Fold,
+    Paragraph,
+    Section,
+    Table,
+)
 from edgesynth.report.charts import Chart
 from edgesynth.report.charts.bars import Bar, Group, bars
-from edgesynth.report.evidence import Finding
-from edgesynth.report.record import Record
+from edgesynth.report.record import Layer, Record
 from edgesynth.report.subjects import Cast, Setting, Subject
+from edgesynth.report.words import in_words
+
+_OPEN_UP_TO = 15
 
 _EXPLANATION = (
-    "Nothing in this section was measured. A model of each board gives these figures; its errors "
-    "against published measurements stand below each table."
+    "Nothing in this section was measured. A model of each board gives these figures; how far it "
+    "is off on published measurements stands below."
 )
 
 
@@ -28,11 +40,8 @@ def predicted(cast: Cast) -> Section | None:
         energy = _bars(cast, settings, "Energy per inference", numbers.millijoules, _energy_mj)
         charts.append(energy)
     blocks: list[Block] = [Paragraph(_EXPLANATION), Charts(charts)]
-    for setting in settings:
-        for subject in cast.everyone:
-            finding = subject.finding(setting)
-            if finding is not None and finding.record.layers:
-                blocks.append(_layers(setting, subject, finding))
+    blocks += [fold for setting in settings for fold in _layers(cast, setting)]
+    blocks += _models(cast, settings)
     return Section("predicted", "Predicted", blocks)
 
 
@@ -73,8 +82,18 @@ def _bars(
     return bars(title, groups, write, kind="predicted")
 
 
-def _layers(setting: Setting, subject: Subject, finding: Finding) -> Table:
-    record = finding.record
+def _layers(cast: Cast, setting: Setting) -> list[Fold]:
+    """The layer tables of every network in `setting`, side by side; empty without layers."""
+    found = [(subject, subject.finding(setting)) for subject in cast.everyone]
+    tables = [_table(subject, f.record) for subject, f in found if f and f.record.layers]
+    if not tables:
+        return []
+    summary = f"Layers on {setting.where}: {setting.how}"
+    short = max(len(table.rows) for table in tables) <= _OPEN_UP_TO
+    return [Fold(summary, tables, open=short, kind="predicted")]
+
+
+def _table(subject: Subject, record: Record) -> Table:
     columns = [
         Column("Layer"),
         Column("Kind"),
@@ -84,24 +103,33 @@ def _layers(setting: Setting, subject: Subject, finding: Finding) -> Table:
         Column("Bound by"),
     ]
     total = sum(layer.latency_ms for layer in record.layers) or 1.0
-    slowest = max(layer.latency_ms for layer in record.layers)
-    decimals = numbers.decimals_for(slowest)
+    decimals = numbers.decimals_for(max(layer.latency_ms for layer in record.layers))
     times = numbers.column([layer.latency_ms for layer in record.layers], decimals)
     rows = [
-        [
-            Cell(layer.name),
-            Cell(layer.kind),
-            Cell("–" if layer.macs is None else numbers.count(layer.macs)),
-            Cell(time),
-            Cell(
-                numbers.percent(layer.latency_ms / total, 0),
-                share=layer.latency_ms / total,
-                ink=subject.ink,
-            ),
-            Cell(layer.bound),
-        ]
+        _row(layer, time, layer.latency_ms / total, subject.ink)
         for layer, time in zip(record.layers, times, strict=True)
     ]
     mean = numbers.milliseconds(record.latency_ms.mean)
-    summary = f"Layers of {subject.name} on {setting.where}, {setting.precision}: {mean}"
-    return Table(columns, rows, caption=setting.how, summary=summary, kind="predicted")
+    return Table(columns, rows, caption=f"{subject.name}: {mean}", ink=subject.ink)
+
+
+def _row(layer: Layer, time: str, share: float, ink: str) -> list[Cell]:
+    return [
+        Cell(layer.name, tip=layer.name),
+        Cell(layer.kind),
+        Cell("–" if layer.macs is None else numbers.count(layer.macs)),
+        Cell(time),
+        Cell(numbers.percent(share, 0), share=share, ink=ink),
+        Cell(layer.bound),
+    ]
+
+
+def _models(cast: Cast, settings: list[Setting]) -> list[Block]:
+    """What the records say about the models behind them: the fit, and its errors."""
+    pairs = []
+    for setting in settings:
+        found = [one.finding(setting) for one in cast.everyone]
+        models = [in_words(finding.record.model) for finding in found if finding is not None]
+        texts = dict.fromkeys(text for text in models if text)
+        pairs += [(f"{setting.where}, {setting.precision}", Cell(text)) for text in texts]
+    return [Facts(pairs, "The models and their errors")] if pairs else []

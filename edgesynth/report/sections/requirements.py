@@ -55,7 +55,7 @@ def _verdicts(subject: Subject) -> list[tuple[Verdict, str, str]]:
 
 
 def _row(verdict: Verdict, where: str, kind: str) -> list[Cell]:
-    words = {True: "holds", False: "does not hold", None: "not known"}[verdict.holds]
+    words = {True: "holds", False: "fails", None: "not judged"}[verdict.holds]
     tone = {True: "good", False: "bad", None: "quiet"}[verdict.holds]
     value = "–" if verdict.value is None else quantity(verdict.key, verdict.value)
     where = f"{where}: {verdict.reason}" if verdict.reason else where
