@@ -55,7 +55,7 @@ def layers_of(graph: Graph, path: Path) -> list[Layer]:
             layers.append(_linear(kernel, graph))
         elif operator == "Concat":
             copied = [t for t in kernel.inputs if t not in made or concats[t] > 1]
-            layers.append(_concat(kernel, graph, copied))
+            layers += _concat(kernel, graph, copied)
         elif operator in _KINDS:
             layers += _other(kernel, graph, _KINDS[operator])
         else:
@@ -133,14 +133,16 @@ def _linear(kernel: Kernel, graph: Graph) -> Layer:
     )
 
 
-def _concat(kernel: Kernel, graph: Graph, copied: list[str]) -> Layer:
-    """Free along the channel axis for tensors that a layer has made for this node alone.
+def _concat(kernel: Kernel, graph: Graph, copied: list[str]) -> list[Layer]:
+    """No kernel along the channel axis for tensors that a layer has made for this node alone.
 
     TensorRT lets such layers write straight into the result; it copies the other inputs.
     """
     in_place = int(kernel.main.attributes.get("axis", 0)) == 1
     elements = sum(graph.elements(t) for t in (copied if in_place else kernel.inputs))
-    return Layer(name=kernel.name, kind="concat", inputs=elements, outputs=elements)
+    if elements == 0:
+        return []
+    return [Layer(name=kernel.name, kind="concat", inputs=elements, outputs=elements)]
 
 
 def _other(kernel: Kernel, graph: Graph, kind: Kind) -> list[Layer]:

@@ -1,7 +1,4 @@
-"""Every network of the calibration rows that can be defined faithfully, by its key.
-
-`params` and `macs` are published counts (millions) of the network with its usual classifier, or
-None where the rows use another one; `make_layers.py` prints both beside the counted ones.
+"""Every network of the calibration rows, by the name of its layer table.
 """
 
 from __future__ import annotations
@@ -41,7 +38,6 @@ CATALOG: dict[str, Entry] = {
     "mixnet-m": Entry(lambda: mobile.mixnet("m", 3), 224),
     "mixnet-l": Entry(lambda: mobile.mixnet("l", 3), 224),
     "efficientformer-l1": Entry(lambda: attention.efficientformer_l1(3), 224),
-    "vit-tiny": Entry(lambda: attention.vit_tiny(3), 224),
     "pidnet-s": Entry(lambda: pidnet.pidnet_s(35), 512),
     "yolox-s": Entry(lambda: yolox.yolox("s", 4), 640),
     "yolox-m": Entry(lambda: yolox.yolox("m", 4), 640),
