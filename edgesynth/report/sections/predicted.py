@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgesynth.report import numbers
 from edgesynth.report.blocks import (
@@ -38,7 +38,8 @@ def predicted(cast: Cast) -> Section | None:
     charts = [_bars(cast, settings, quantity) for quantity in (_LATENCY, _ENERGY)]
     shown = [chart for chart in charts if chart is not None]
     blocks: list[Block] = [Paragraph(_EXPLANATION), Charts(shown)]
-    blocks += [fold for setting in settings for fold in _layers(cast, setting)]
+    folds = [fold for setting in settings for fold in _layers(cast, setting)]
+    blocks += [replace(fold, open=fold.open and fold is folds[0]) for fold in folds]
     findings = [one.finding(setting) for setting in settings for one in cast.everyone]
     blocks.append(_models(cast, settings))
     blocks += doubts(finding for finding in findings if finding is not None)
