@@ -18,6 +18,7 @@ COMMANDS = [
     "export",
     "check",
     "bench",
+    "power",
     "predict",
     "report",
     "compare",
