@@ -17,8 +17,8 @@ from edgesynth.cli.main import COMMANDS, EXIT_CODES, cli
 from edgesynth_rt import errors
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted(file.stem for file in (ROOT / "edgesynth" / "cli").glob("[a-z]*.py"))
-PRESENT = [name for name in FILES if name not in {"main", "common"}]
+FILES = sorted((ROOT / "edgesynth" / "cli").glob("[a-z]*.py"))
+PRESENT = [file.stem for file in FILES if "\ndef command(" in file.read_text()]
 EDGESYNTH = [sys.executable, "-m", "edgesynth.cli.main"]
 HELP_SECONDS = 0.3
 HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "matplotlib", "sklearn")

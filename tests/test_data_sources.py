@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from idx_files import idx_bytes, write_mnist
 
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import MissingError, UserError
 from edgesynth.data.fashion_mnist import DEBIAN_FOLDER
 from edgesynth.data.source import Spec, kinds, load_dataset, parse_spec
+from idx_files import idx_bytes, write_mnist
 
 needs_fashion_mnist = pytest.mark.skipif(
     not DEBIAN_FOLDER.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed"

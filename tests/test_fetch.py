@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -162,6 +163,26 @@ def test_the_checksums_are_those_of_debians_files(tmp_path: Path) -> None:
         )
     assert sorted(file.name for file in folder.iterdir()) == sorted(file.name for file in FILES)
     assert len(load_mnist(folder, name="x").train) == 55000
+
+
+OFFICIAL = {  # MD5 in the authors' README, time stamp in the gzip header
+    "train-images-idx3-ubyte": ("8d4fb7e6c68d591d4c3dfef9ec88bf0d", 1504176606),
+    "train-labels-idx1-ubyte": ("25c81989df183df01b3e8a0aad5dffbe", 1504176606),
+    "t10k-images-idx3-ubyte": ("bef4ecab320f06d8554ea6380940ec79", 1504176627),
+    "t10k-labels-idx1-ubyte": ("bb300cfdad3c16e7a12a480ee83cd310", 1504176627),
+}
+
+
+@pytest.mark.skipif(not DEBIAN_FOLDER.is_dir(), reason="dataset-fashion-mnist is not installed")
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_debians_files_are_the_official_ones_without_a_name_in_the_header(name: str) -> None:
+    md5, stamp = OFFICIAL[name]
+    packed = (DEBIAN_FOLDER / f"{name}.gz").read_bytes()
+    header = b"\x1f\x8b\x08\x08" + struct.pack("<I", stamp) + b"\x00\x03" + name.encode() + b"\0"
+    assert packed[3] == 0  # no name
+    assert hashlib.md5(header + packed[10:]).hexdigest() == md5
+    (file,) = [each for each in FILES if each.name == f"{name}.gz"]
+    assert file.packed_bytes == len(header) + len(packed) - 10
 
 
 def test_the_cache_is_where_edgesynth_home_says(

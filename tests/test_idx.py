@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
-from idx_files import idx_bytes
 
 from edgesynth.core.errors import UserError
 from edgesynth.data.idx import parse_idx, read_idx, unpack
+from idx_files import idx_bytes
 
 arrays = nps.arrays(np.uint8, nps.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=7))
 

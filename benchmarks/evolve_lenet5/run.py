@@ -9,7 +9,8 @@ removing the same share of channels and training for the same epochs on the same
 
 Command that made benchmarks/results/evolve_lenet5.json:
 
-    python benchmarks/evolve_lenet5/run.py --seeds 3 --out benchmarks/results/evolve_lenet5.json
+    OMP_NUM_THREADS=1 python benchmarks/evolve_lenet5/run.py --seeds 3 \\
+        --out benchmarks/results/evolve_lenet5.json
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data", default="fashion-mnist")
-    parser.add_argument("--parent-epochs", type=int, default=12)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--parent-epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--budget", type=float, default=0.5, help="Synapses kept by one step.")
     parser.add_argument("--out", type=Path, required=True)

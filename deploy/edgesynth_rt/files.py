@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 
+from edgesynth_rt import strict_json
 from edgesynth_rt.errors import UserError
 
 
@@ -23,15 +24,15 @@ def sha256_of(path):
 def read_json(path, what):
     """The JSON object in the file at `path`; `what` names its role in error messages.
 
-    Raises UserError when the file is absent, is not JSON, or is not a JSON object.
+    Raises UserError when the file is absent, is not JSON, is not a JSON object, or holds what
+    `strict_json` refuses.
     """
     try:
         with open(str(path), "rb") as stream:
-            document = json.loads(stream.read().decode("utf-8"))
+            data = stream.read(strict_json.MAX_BYTES + 1)
     except OSError as error:
         raise UserError("%s %s cannot be read: %s" % (what, path, error.strerror))
-    except ValueError as error:
-        raise UserError("%s %s is not valid JSON (%s); make it again" % (what, path, error))
+    document = strict_json.parse(data, "%s %s" % (what, path))
     if not isinstance(document, dict):
         raise UserError("%s %s does not hold a JSON object; make it again" % (what, path))
     return document

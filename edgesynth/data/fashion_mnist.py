@@ -30,6 +30,8 @@ ADDRESSES = (
 )
 """The two places that the authors' README names; plain http is safe here, contents are hashed."""
 
+# The authors publish MD5 sums of the packed files. Debian's files are those without the name in the
+# gzip header (a test restores it and finds the MD5 sums), so what is hashed here is the contents.
 FILES = (
     RemoteFile(
         "train-images-idx3-ubyte.gz",

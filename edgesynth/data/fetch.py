@@ -62,7 +62,7 @@ def fetch(
         try:
             with progress.track(f"fetching {file.name}", file.packed_bytes) as task:
                 packed = _download(url, 2 * file.packed_bytes, timeout_s, task)
-            found = hashlib.sha256(unpack(packed, url)).hexdigest()
+            found = hashlib.sha256(unpack(packed, file.name)).hexdigest()
         except (HTTPException, OSError, ValueError, UserError) as error:
             refusals.append(f"{url}: {getattr(error, 'reason', None) or error}")
             continue

@@ -114,7 +114,7 @@ _ENTRIES = {
             paper="arXiv 1409.4842",
             params=6_998_552,
             macs=1_582_671_872,
-            source="parameters: onnx wheel, light_inception_v1; about 1.5 G: arXiv 1409.4842",
+            source="onnx wheel, light_inception_v1, with the feature maps of the paper's table 1",
             smallest_image=8,
         ),
         Entry(

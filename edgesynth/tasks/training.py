@@ -56,7 +56,7 @@ def train(
     Raises UserError when the checkpoint belongs to another training, or the loss is not finite.
     """
     optimizer = torch.optim.AdamW(
-        module.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        module.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
     )
     steps = math.ceil(len(dataset.train) / plan.batch)
     identity = {"plan": asdict(plan), "seed": seed, "data": dataset.name}

@@ -1,0 +1,55 @@
+"""Accuracy of a bundle on labelled images, with the manifest's own preprocessing (Python 3.6)."""
+
+import numpy as np
+
+from edgesynth_rt.errors import UserError
+from edgesynth_rt.samples import run_samples
+from edgesynth_rt.statistics import wilson
+
+PIECE = 64
+
+
+def evaluate(runner, bundle, images, labels, watch=lambda done: None):
+    """Top-1 accuracy of a classifier.
+
+    images: function from an int64 array of indices to uint8 images (len, channels, height, width).
+    labels: class index of every image, shape (n,). watch: called with the number of images done.
+    Returns {"value": share right, "n", "right", "ci95": [low, high] (Wilson)}.
+    Raises UserError when the bundle is no classifier of such images or there is no image.
+    """
+    stage = bundle.single_stage
+    _check_classifier(bundle, stage)
+    labels = np.asarray(labels)
+    if not len(labels):
+        raise UserError("the data set has no images to evaluate bundle %s on" % bundle.path)
+    classes = stage.outputs[0]["shape"][1]
+    if labels.min() < 0 or labels.max() >= classes:
+        raise UserError(
+            "bundle %s has %d classes, the data set labels up to %d; give the data it was made for"
+            % (bundle.path, classes, labels.max())
+        )
+    right = 0
+    for first in range(0, len(labels), PIECE):
+        indices = np.arange(first, min(first + PIECE, len(labels)))
+        pixels = images(indices)
+        wanted = stage.inputs[0]["shape"][1:]
+        if list(pixels.shape[1:]) != list(wanted):
+            raise UserError(
+                "bundle %s takes images of shape %s, the data set has %s; "
+                "give the data it was made for" % (bundle.path, wanted, list(pixels.shape[1:]))
+            )
+        inputs = {stage.inputs[0]["name"]: bundle.preprocess(pixels)}
+        logits = run_samples(runner, inputs, PIECE)[stage.outputs[0]["name"]]
+        right += int((logits.argmax(axis=1) == labels[indices]).sum())
+        watch(len(indices))
+    n = len(labels)
+    return {"value": right / n, "n": n, "right": right, "ci95": list(wilson(right, n))}
+
+
+def _check_classifier(bundle, stage):
+    fits = len(stage.inputs) == len(stage.outputs) == 1 and len(stage.outputs[0]["shape"]) == 2
+    if bundle.manifest["task"] != "classification" or not fits:
+        raise UserError(
+            "accuracy is known for classifiers with one input and one output (batch, classes); "
+            "bundle %s is for %s" % (bundle.path, bundle.manifest["task"])
+        )

@@ -1,0 +1,112 @@
+"""The measuring loop: one or several runners, each iteration timed (Python 3.6).
+
+Several runners are measured in turns within one run, in an order drawn anew for every round, so
+that a clock that slows down or a neighbour that wakes up hits all of them alike.
+"""
+
+import gc
+import random
+import time
+from array import array
+
+from edgesynth_rt.errors import MeasurementError
+
+TURN_MS = 20.0
+MAX_TURN = 50
+
+
+class Series(object):
+    """The iterations of one runner in the order of measuring."""
+
+    def __init__(self):
+        self.start_ms = array("d")
+        """When each iteration began, counted from the end of the warm-up."""
+        self.latency_ms = array("d")
+
+    def throughput_per_s(self, batch):
+        """Inferences per second of a closed loop with `batch` inferences an iteration."""
+        return 1000.0 * batch * len(self.latency_ms) / sum(self.latency_ms)
+
+
+def measure(
+    runners,
+    warm_up_ms=200.0,
+    iterations=10,
+    duration_s=3.0,
+    seed=0,
+    clock=time.perf_counter,
+    watch=lambda share: None,
+):
+    """Time the callables `runners`, each call one iteration; returns a `Series` for each.
+
+    Every runner is first called for at least `warm_up_ms` (once at least). The measured part ends
+    when every runner has `iterations` iterations and `duration_s` seconds a runner have passed,
+    both, as in trtexec. All runners get equally many iterations, and equal indices were measured
+    close together, so two series are pairs.
+
+    A turn is as many iterations as the slowest runner does in 20 ms, at most 50. With several
+    runners the first call of a turn is not counted: it brings the runner's weights back into the
+    caches, as they are when a network runs alone.
+
+    clock: seconds, monotonic. watch: called between rounds with the share done, 0 to 1.
+    Raises MeasurementError when the clock runs backwards; KeyboardInterrupt passes through.
+    """
+    slowest_ms = max([_warm_up(runner, warm_up_ms, clock) for runner in runners])
+    turn = max(1, min(MAX_TURN, int(TURN_MS / slowest_ms) if slowest_ms > 0 else MAX_TURN))
+    lead_in = len(runners) > 1 and turn > 1
+    series = [Series() for _ in runners]
+    order = list(range(len(runners)))
+    draw = random.Random(seed)  # noqa: S311 - an order, no secret
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()  # a collection inside an iteration would be charged to the network
+    try:
+        begin = clock()
+        while True:
+            passed_s = clock() - begin
+            count = len(series[0].latency_ms)
+            share = min(
+                count / iterations if iterations else 1.0,
+                passed_s / (duration_s * len(runners)) if duration_s else 1.0,
+            )
+            if count and share >= 1:
+                return series
+            watch(share)
+            draw.shuffle(order)
+            for index in order:
+                if lead_in:
+                    runners[index]()
+                _take_turn(runners[index], turn, series[index], begin, clock)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _warm_up(runner, warm_up_ms, clock):
+    """Call `runner` for at least `warm_up_ms`; returns the mean time of a call in ms.
+
+    The first call is left out of the mean where there are more: it allocates.
+    """
+    begin, first_ms = _call(runner, clock)
+    total_ms, calls = 0.0, 0
+    while (clock() - begin) * 1000.0 < warm_up_ms:
+        total_ms += _call(runner, clock)[1]
+        calls += 1
+    return total_ms / calls if calls else first_ms
+
+
+def _take_turn(runner, turn, series, begin, clock):
+    for _ in range(turn):
+        start, latency_ms = _call(runner, clock)
+        series.start_ms.append((start - begin) * 1000.0)
+        series.latency_ms.append(latency_ms)
+
+
+def _call(runner, clock):
+    """(when the call began, how long it took in ms)."""
+    start = clock()
+    runner()
+    end = clock()
+    if end < start:
+        raise MeasurementError("the clock ran backwards; measure again")
+    return start, (end - start) * 1000.0

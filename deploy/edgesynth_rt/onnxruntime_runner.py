@@ -1,0 +1,111 @@
+"""Running a bundle with ONNX Runtime on the processor (Python 3.6, onnxruntime 1.8 or newer)."""
+
+from edgesynth_rt.errors import MissingError, UserError
+from edgesynth_rt.host import usable_cores
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+}
+
+
+class OnnxRuntimeRunner(object):
+    """One session for the one stage of a bundle. `batch` is its fixed batch, None when dynamic.
+
+    threads: how many threads one inference uses; 0 takes every core this process may use.
+    shared: other sessions run in the same process; then idle threads of this one sleep at once,
+    because by default they spin on and take the cores from the others' inferences.
+
+    Raises MissingError without onnxruntime, UserError when the ONNX file does not load or has
+    other tensors than the manifest says.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, bundle, threads=1, shared=False):
+        onnxruntime = import_onnxruntime()
+        stage = bundle.single_stage
+        self.batch = stage.batch
+        self.threads = threads or usable_cores()
+        self.version = onnxruntime.__version__
+        self._what = stage.what
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # what it prints goes into the exception as well
+        if shared:
+            options.add_session_config_entry("session.force_spinning_stop", "1")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                stage.read(), sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exceptions share no base but Exception
+            raise UserError(
+                "%s does not load in onnxruntime %s: %s; export the bundle again"
+                % (self._what, self.version, _one_line(error))
+            )
+        self._check_tensors("input", stage.inputs, self._session.get_inputs())
+        self._check_tensors("output", stage.outputs, self._session.get_outputs())
+        self._outputs = [tensor["name"] for tensor in stage.outputs]
+
+    def run(self, inputs):
+        """Outputs for `inputs`; both are dicts from tensor name to array, first axis the batch."""
+        try:
+            values = self._session.run(self._outputs, inputs)
+        except Exception as error:  # as above
+            raise UserError("%s does not run: %s" % (self._what, _one_line(error)))
+        return dict(zip(self._outputs, values))
+
+    def prepared(self, inputs):
+        """A callable without arguments that runs the next of `inputs`, a list that it cycles."""
+        run, outputs, count = self._session.run, self._outputs, len(inputs)
+        state = [0]
+
+        def call():
+            run(outputs, inputs[state[0]])
+            state[0] = (state[0] + 1) % count
+
+        return call
+
+    def _check_tensors(self, side, stated, found):
+        """The session's tensors must be the manifest's: name, dtype and fixed dimensions."""
+        actual = {tensor.name: tensor for tensor in found}
+        missing = sorted(set(actual) ^ {tensor["name"] for tensor in stated})
+        if missing:
+            raise UserError(
+                "%s: %s %s stands only in the manifest or only in the ONNX file; "
+                "export the bundle again" % (self._what, side, _one_line(missing[0]))
+            )
+        for tensor in stated:
+            value = actual[tensor["name"]]
+            fits = len(value.shape) == len(tensor["shape"]) and all(
+                not isinstance(there, int) or there == here
+                for there, here in zip(value.shape, tensor["shape"])
+            )
+            if _DTYPES.get(value.type) != tensor["dtype"] or not fits:
+                raise UserError(
+                    "%s: %s %s is %s %s, the manifest says %s %s; export the bundle again"
+                    % (self._what, side, tensor["name"], value.type, value.shape,
+                       tensor["dtype"], tensor["shape"])
+                )  # fmt: skip
+
+
+def import_onnxruntime():
+    """The onnxruntime module; raises MissingError with the command that installs it."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingError(
+            "onnxruntime is not installed; get it with `python3 -m pip install onnxruntime`"
+        )
+    return onnxruntime
+
+
+def _one_line(error):
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,93 @@
+"""Options of the commands that measure, and how they become a plan."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+
+if TYPE_CHECKING:
+    from edgesynth.workflows.measuring import MeasuringPlan
+
+F = TypeVar("F", bound=Callable[..., Any])
+_BACKENDS = ["auto", "onnxruntime", "tensorrt"]
+_POWER = ["auto", "tegrastats", "ina3221", "nvml", "rapl", "none"]
+
+
+def _percentiles(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[float, ...]:
+    """`75,99.9`, as trtexec writes them."""
+    try:
+        percents = tuple(float(part) for part in value.split(",")) if value else ()
+    except ValueError:
+        message = f'"{value}" is not a list of percentiles such as 75,99.9'
+        raise click.BadParameter(message, ctx, param) from None
+    if not all(0 < percent < 100 for percent in percents):
+        raise click.BadParameter(f'one of "{value}" is not between 0 and 100', ctx, param)
+    return percents
+
+
+def measuring_options(command: F) -> F:
+    """Add the measuring options; the command receives them as `plan`, a `MeasuringPlan`."""
+
+    @click.option("--backend", type=click.Choice(_BACKENDS), default="auto", show_default=True)
+    @click.option(
+        "--duration",
+        type=click.FloatRange(0, 3600),
+        default=3.0,
+        show_default=True,
+        help="Seconds of measuring for each bundle, at least.",
+    )
+    @click.option(
+        "--warm-up",
+        type=click.FloatRange(0, 3.6e6),
+        default=200.0,
+        show_default=True,
+        help="Milliseconds of running before measuring, at least.",
+    )
+    @click.option(
+        "--iterations",
+        type=click.IntRange(10),
+        default=10,
+        show_default=True,
+        help="Measured inferences of each bundle, at least.",
+    )
+    @click.option(
+        "--threads",
+        type=click.IntRange(0, 1024),
+        default=1,
+        show_default=True,
+        help="For one inference; 0 is every core.",
+    )
+    @click.option("--batch", type=click.IntRange(1), help="For a dynamic batch; 1 otherwise.")
+    @click.option(
+        "--percentile", callback=_percentiles, metavar="P,P,...", help="Besides 90,95,99."
+    )
+    @click.option("--power", type=click.Choice(_POWER), default="auto", show_default=True)
+    @click.option("--data", help="Measure accuracy on the test split of this data set.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        return command(*args, plan=_plan(options), **options)
+
+    return wrapped  # type: ignore[return-value]  # fmt: skip
+
+
+def _plan(options: dict[str, Any]) -> MeasuringPlan:
+    """Take the measuring options out of `options`."""
+    from edgesynth.workflows.measuring import MeasuringPlan
+
+    return MeasuringPlan(
+        warm_up_ms=options.pop("warm_up"),
+        duration_s=options.pop("duration"),
+        iterations=options.pop("iterations"),
+        threads=options.pop("threads"),
+        batch=options.pop("batch"),
+        percentiles=options.pop("percentile"),
+        seed=options.pop("seed"),
+        backend=options.pop("backend"),
+        power=options.pop("power"),
+        data=options.pop("data"),
+    )
