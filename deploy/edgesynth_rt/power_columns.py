@@ -34,27 +34,34 @@ class Columns:
         """Append one tegrastats sample."""
         if self.first is None:
             self.first = sample
-        for rail in sample.rails:
-            if rail.name != UNCONNECTED:
-                if not self._put("power_mw", rail.name, rail.power_mw):
-                    self.repeated.add(rail.name)
-                if rail.average_mw is not None:
-                    self._put("average_mw", rail.name, rail.average_mw)
+        self._add_rails(sample)
         for temperature in sample.temperatures:
             if temperature.celsius != POWERED_OFF_CELSIUS:
                 self._put("celsius", temperature.name, temperature.celsius)
-        for name, engine in (("gpu", sample.gpu), ("emc", sample.emc)):
-            if engine is not None:
-                if engine.load_percent is not None:
-                    self._put("load_percent", name, engine.load_percent)
-                if engine.clocks_mhz:  # a gated cluster of the GPU reads 0 beside the others
-                    self._put("clock_mhz", name, max(engine.clocks_mhz))
+        self._add_engine("gpu", sample.gpu)
+        self._add_engine("emc", sample.emc)
         if sample.cores:
             self._put("cores_on", "cpu", sum(core is not None for core in sample.cores))
         if sample.edp_limit is not None:
             self._put("edp_limit", "edp", sample.edp_limit)
         self.times.append((sample.arrival_s, sample.prefix, sample.stamp))
         self.line_numbers.append(sample.line_number)
+
+    def _add_rails(self, sample):
+        for rail in sample.rails:
+            if rail.name == UNCONNECTED:
+                continue
+            if not self._put("power_mw", rail.name, rail.power_mw):
+                self.repeated.add(rail.name)
+            if rail.average_mw is not None:
+                self._put("average_mw", rail.name, rail.average_mw)
+
+    def _add_engine(self, name, engine):
+        if engine is not None and engine.load_percent is not None:
+            self._put("load_percent", name, engine.load_percent)
+        if engine is not None and engine.clocks_mhz:
+            # a gated cluster of the GPU reads 0 beside the others
+            self._put("clock_mhz", name, max(engine.clocks_mhz))
 
     def names(self, kind):
         """Names of all columns of `kind`, in the order of their appearance."""

@@ -192,6 +192,8 @@ def _temperatures(columns):
     for name in columns.names("celsius"):
         values = columns.column("celsius", name)
         values = values[np.isfinite(values)]
+        if not len(values):  # the zone came twice in its only line
+            continue
         dummy = name == _DUMMY_ZONE and values.min() == values.max() in _DUMMY_CELSIUS
         row = {"name": name, "dummy": bool(dummy), "last": float(values[-1])}
         row.update(spread(values))
@@ -237,4 +239,4 @@ def _trace(axis, board, power, columns):
 
 def _numbers(values):
     """For JSON: NaN is null."""
-    return [None if value != value else value for value in values.tolist()]
+    return [value if np.isfinite(value) else None for value in values.tolist()]

@@ -43,7 +43,7 @@ _DEGREES = r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?"
 
 _START = re.compile(
     r"(?:([0-9]{2}-[0-9]{2}-[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}) )?"
-    r"(?<![A-Za-z_])(?=RAM [0-9]{1,9}/[0-9]{1,9}MB(?!\w))"
+    r"(?<![A-Za-z_])(RAM [0-9]{1,9}/[0-9]{1,9}MB(?!\w))"
 )
 _EARLIER = re.compile(
     r"(?<!\S)(?:(?:SWAP|IRAM) [0-9]|CPU \[|cpu \[|(?:EMC|GR3D)\S* [0-9@]"
@@ -55,7 +55,7 @@ _FIELD = re.compile(
     r"(RAM|SWAP|IRAM|CPU|cpu|MTS|EDP) "
     r"([0-9]{1,9}/[0-9]{1,9}[Mk]B(?: ?\((?:lfb|cached) [0-9A-Za-z]{1,30}\))?"
     r"|\[[^\]\s]*\](?:@" + _NUMBER + r")?|fg [0-9]{1,9}% bg [0-9]{1,9}%|limit [0-9]{1,9})"
-    r"|([A-Za-z][A-Za-z0-9_.:+-]*)(?:"
+    r"|((?!(?:fg|bg|limit) )[A-Za-z][A-Za-z0-9_.:+-]*)(?:"
     r"@(" + _DEGREES + r")C(?:/(" + _DEGREES + r")C)?"
     r"| (" + _NUMBER + r")(?:(?:mW)?/(" + _NUMBER + r")(?:mW)?(?:/(" + _NUMBER + r")(?:mW)?)?|mW)"
     r"| (off|[0-9]{1,9}%?|(?:[0-9]{1,9}%)?@(?:"
@@ -153,7 +153,7 @@ def parse_line(line):
     start = _START.search(line)
     if start is None:
         return None
-    prefix, rest = line[: start.start()], line[start.end() :]
+    prefix, rest = line[: start.start()], line[start.start(2) :]
     if prefix:
         earlier = _EARLIER.search(prefix)
         if earlier:
@@ -182,9 +182,7 @@ def _fill(sample, parts, left_over):
         if celsius is not None:
             temperatures.append(_temperature(name, celsius, hottest))
         elif power is not None:
-            average = None if average is None else int(average)
-            peak = None if peak is None else int(peak)
-            rails.append(Rail(name, int(power), average, peak))
+            rails.append(Rail(name, int(power), _integer(average), _integer(peak)))
         elif engine is not None:
             engines.append(_engine(name, engine))
         elif not _BLOCKS[block](sample, body, left_over):
@@ -281,13 +279,16 @@ def _core(text, suffix):
     match = _CORE.fullmatch(text + suffix)
     if not match:
         return _NOT_A_CORE
-    load, clock = match.groups()
-    clock = None if clock is None else int(clock)
+    load, clock = match.group(1), _integer(match.group(2))
     return Core(int(load), None if clock is None or clock < 0 else clock)
 
 
+def _integer(text):
+    return None if text is None else int(text)
+
+
 def _integers(match):
-    return [None if text is None else int(text) for text in match.groups()]
+    return [_integer(text) for text in match.groups()]
 
 
 _BLOCKS = {

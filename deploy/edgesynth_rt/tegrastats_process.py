@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
 import time
+from contextlib import suppress
 
 from edgesynth_rt.errors import MeasurementError, MissingError
 from edgesynth_rt.tegrastats_reader import Reader, samples_as_they_come
@@ -24,20 +26,6 @@ def find_tegrastats():
     if not found:
         raise MissingError(HOW_TO_GET_IT)
     return found
-
-
-def on_jetson(root="/"):
-    """Whether the machine whose files are below `root` is a Jetson.
-
-    Elsewhere a program called tegrastats can only replay what was measured before.
-    """
-    if os.path.exists(os.path.join(root, "etc/nv_tegra_release")):
-        return True
-    try:
-        with open(os.path.join(root, "proc/device-tree/compatible"), "rb") as stream:
-            return b"nvidia,tegra" in stream.read(4096)
-    except OSError:
-        return False
 
 
 class RunningTegrastats:
@@ -59,7 +47,7 @@ class RunningTegrastats:
     def __enter__(self):
         self._complaints = tempfile.TemporaryFile()
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  (a list, no shell)
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -74,11 +62,11 @@ class RunningTegrastats:
         return self
 
     def __exit__(self, *exception):
-        self._process.terminate()
+        self._signal(signal.SIGTERM)
         try:
             self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._signal(signal.SIGKILL)
             self._process.wait()
         self._thread.join(_STOP_S)
         if not self._thread.is_alive():
@@ -109,6 +97,11 @@ class RunningTegrastats:
             with self._arrived:
                 self._latest_s = sample.arrival_s
                 self._arrived.notify_all()
+
+    def _signal(self, number):
+        """To its whole session, for `tegrastats` may be a script that runs the real one."""
+        with suppress(ProcessLookupError):  # it may have ended
+            os.killpg(self._process.pid, number)
 
     def _why(self):
         """The last line of what it said on stderr."""

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 
 from edgesynth_rt.errors import UserError
+from edgesynth_rt.rails import UNCONNECTED
 from edgesynth_rt.tegrastats import MAX_LINE_CHARS, parse_line, starts_of_lines
 
 _BLOCK_BYTES = 1 << 16
@@ -62,7 +63,7 @@ class Reader:
         if not line or line.isspace():
             return None
         self.lines += 1
-        if line.count("MB (lfb ") > 1:
+        if len(line) <= MAX_LINE_CHARS and line.count("MB (lfb ") > 1:
             line = self._last_of_glued(line)
         sample = parse_line(line)
         if sample is None:
@@ -118,3 +119,25 @@ def samples_as_they_come(stream, reader, clock=time.monotonic):
         for sample in reader.feed(line, clock()):
             yield sample
     reader.close()
+
+
+def readings(line):
+    """({rail: mW}, {name: value}) of one line, both empty when it is not from tegrastats.
+
+    The values are what tells the state of the board: `gpu_mhz`, `gpu_load_percent`, `emc_mhz`
+    (where printed, so mostly as root) and `celsius/ZONE`. A rail that comes twice is left out.
+    """
+    sample = parse_line(line)
+    if sample is None:
+        return {}, {}
+    names = Counter(rail.name for rail in sample.rails)
+    power_mw = {rail.name: rail.power_mw for rail in sample.rails if names[rail.name] == 1}
+    power_mw.pop(UNCONNECTED, None)
+    values = {"celsius/" + zone.name: zone.celsius for zone in sample.temperatures}
+    gpu, emc = sample.gpu, sample.emc
+    if gpu is not None and gpu.load_percent is not None:
+        values["gpu_load_percent"] = gpu.load_percent
+    for name, engine in (("gpu_mhz", gpu), ("emc_mhz", emc)):
+        if engine is not None and engine.clocks_mhz:
+            values[name] = max(engine.clocks_mhz)
+    return power_mw, values

@@ -15,7 +15,8 @@ import numpy as np
 
 TimeAxis = namedtuple("TimeAxis", "source seconds resolution_s gap_limit_s period_s jumps")
 """source: arrival, prefix, tegrastats or assumed; seconds: time of each sample, ascending, from 0;
-resolution_s: 1 for whole seconds, else 0; gap_limit_s: a longer pause between two samples is a gap; period_s: the median pause;
+resolution_s: 1 for whole seconds, else 0; gap_limit_s: a longer pause between two samples is a gap;
+period_s: the median pause;
 jumps: indices of samples before which the clock went backwards (one period is put there)."""
 
 DEFAULT_INTERVAL_MS = 1000.0
@@ -116,7 +117,8 @@ def _spread(seconds):
     """Spread the samples that share a whole second evenly over it, as they were printed."""
     starts = np.concatenate(([0], np.flatnonzero(np.diff(seconds)) + 1))
     counts = np.diff(np.concatenate((starts, [len(seconds)])))
-    per_second = int(round(np.median(counts))) if len(seconds) else 1
+    whole = counts[1:-1] if len(counts) > 2 else counts  # the log may begin and end within one
+    per_second = round(float(np.median(whole))) if len(seconds) else 1
     if per_second == 1:
         return seconds
     within = np.arange(len(seconds)) - np.repeat(starts, counts)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from edgesynth.cli.common import Output, output_options
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 _COMMAND = "edgesynth.power.command"
 
@@ -65,11 +61,13 @@ def command(
     """
     from edgesynth.core.errors import CheckError, MeasurementError, UserError
     from edgesynth.device.power_text import show_power
-    from edgesynth.workflows.power import power_of_command, power_of_log, save_power
+    from edgesynth.workflows.power import form_of, power_of_command, power_of_log, save_power
 
     arguments = context.meta[_COMMAND]
     if (log is None) == (not arguments):
         raise UserError("name one of: a tegrastats LOG, or -- and a COMMAND to run")
+    if out is not None:
+        form_of(out)  # a wrong ending is told before anything runs
     if log is not None:
         power = power_of_log(log, module=module, interval_ms=interval_ms)
     else:

@@ -68,8 +68,11 @@ def column_chart(
     rows = _column(bins, height, ascii_only)
     bar = "|" if ascii_only else "┤"
     lines = [f"{labels.get(i, ''):>{label_width - 1}}{bar}{row}" for i, row in enumerate(rows)]
-    end = f"{times_s[-1] - times_s[0]:.0f} s"
-    return [*lines, f"{'0':>{label_width + 1}}{end:>{max(len(bins) - 1, len(end) + 1)}}"]
+    span = times_s[-1] - times_s[0]
+    start, end = "0 s", f"{span:.0f} s"
+    middle = f"means of {span / len(bins):.2g} s"
+    axis = f"{start}{middle:^{max(len(bins) - len(start) - len(end), len(middle) + 2)}}{end}"
+    return [*lines, " " * label_width + axis]
 
 
 def _column(bins: Sequence[float | None], height: int, ascii_only: bool) -> list[str]:

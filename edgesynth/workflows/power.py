@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgesynth.core.errors import MeasurementError, UserError, shown
+from edgesynth.core.errors import UserError, nearest, shown
 from edgesynth_rt.files import write_bytes, write_json
+from edgesynth_rt.host import HOST, device_facts
 from edgesynth_rt.power_columns import Columns
 from edgesynth_rt.power_log import FEW_SAMPLES, power_document
-from edgesynth_rt.tegrastats_process import RunningTegrastats, on_jetson
+from edgesynth_rt.rails import TITLES
+from edgesynth_rt.tegrastats_process import RunningTegrastats
 from edgesynth_rt.tegrastats_reader import Reader, samples_of_file, samples_of_log
 
 LIVE_INTERVAL_MS = 100.0
@@ -22,6 +24,7 @@ MIN_COVERAGE = 0.95
 FORMS = (".svg", ".png", ".html", ".json")
 
 _START_TIMEOUT_S = 15.0
+_STDERR = 2
 
 Power = tuple[dict[str, Any], dict[str, Any]]
 """A power document and its trace, see `edgesynth_rt.power_log.power_document`."""
@@ -35,6 +38,7 @@ def power_of_log(
     `module` overrides what its rails tell; `interval_ms` is assumed where the lines have no time.
     Raises UserError when the file cannot be read or has no line of tegrastats.
     """
+    _refuse_unknown_module(module)
     reader, columns = Reader(), Columns()
     stdin = str(log) == "-"
     samples = samples_of_file(sys.stdin.buffer, reader) if stdin else samples_of_log(log, reader)
@@ -45,7 +49,7 @@ def power_of_log(
         raise UserError(f"{shown(source)} has no line of tegrastats{_what_instead(reader)}")
     document, trace = power_document(columns, reader, module, interval_ms)
     _refuse_wrong_module(document, module)
-    return {**document, "source": source, "command": None, "validity": []}, trace
+    return {**document, "source": source, "device": None, "command": None, "validity": []}, trace
 
 
 def power_of_command(
@@ -58,6 +62,7 @@ def power_of_command(
     does. Raises MissingError without tegrastats, UserError when the command cannot be run,
     MeasurementError when tegrastats fails.
     """
+    _refuse_unknown_module(module)
     program = shutil.which(arguments[0])
     if program is None:
         raise UserError(f"command {shown(arguments[0])} was not found; is it on PATH?")
@@ -69,12 +74,16 @@ def power_of_command(
         status = _run([program, *arguments[1:]])
         end_s = time.monotonic()
         tegrastats.wait_for_sample(end_s, 2 + 3 * interval_ms / 1e3)  # so that the end is inside
+    device = device_facts()
+    known = module or (device["module"] if device["module"] in TITLES else None)
     document, trace = power_document(
-        columns, tegrastats.reader, module, interval_ms, (start_s, end_s)
+        columns, tegrastats.reader, known, interval_ms, (start_s, end_s)
     )
     _refuse_wrong_module(document, module)
     document |= {
-        "kind": "measured" if on_jetson() else "replayed",
+        # elsewhere than on a Jetson a program called tegrastats replays an older log
+        "kind": "measured" if device["module"] != HOST else "replayed",
+        "device": device,
         "source": "tegrastats",
         "command": {
             "arguments": list(arguments),
@@ -95,19 +104,25 @@ def save_power(power: Power, out: Path) -> None:
     from edgesynth.device.power_page import page
 
     document, trace = power
-    form = out.suffix.lower()
-    if form not in FORMS:
-        raise UserError(f"--out {out} has to end with {', '.join(FORMS[:-1])} or {FORMS[-1]}")
+    form = form_of(out)
     if form == ".json":
         write_json(out, {**document, "trace": trace})
     else:
         write_bytes(out, page(*power) if form == ".html" else draw(*power, form[1:]))
 
 
+def form_of(out: Path) -> str:
+    """The ending of `out`, lower case. Raises UserError when it is not one of FORMS."""
+    form = out.suffix.lower()
+    if form not in FORMS:
+        raise UserError(f"--out {out} has to end with {', '.join(FORMS[:-1])} or {FORMS[-1]}")
+    return form
+
+
 def _run(command: list[str]) -> int:
     """Run the user's command to its end; it ends with us when we are interrupted."""
     try:
-        process = subprocess.Popen(command, stdout=sys.stderr.fileno())  # noqa: S603
+        process = subprocess.Popen(command, stdout=_STDERR)  # noqa: S603
     except OSError as error:
         raise UserError(f"command {command[0]} cannot be run: {error.strerror}") from None
     try:
@@ -133,6 +148,11 @@ def _validity(document: dict[str, Any]) -> list[str]:
             f"samples cover {energy['coverage']:.0%} of the time, {MIN_COVERAGE:.0%} are needed"
         )
     return reasons
+
+
+def _refuse_unknown_module(module: str | None) -> None:
+    if module is not None and module not in TITLES:
+        raise UserError(f'there is no module "{shown(module)}"; {nearest(module, list(TITLES))}')
 
 
 def _refuse_wrong_module(document: dict[str, Any], module: str | None) -> None:
