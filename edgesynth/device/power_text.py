@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _CHART_ROWS = 7
 _SPARK_WIDTH = 24
-_ROLES = {
+ROLES = {  # of `edgesynth_rt.rails.role`
     "total": "the total",
     "summed": "summed",
     "inside": "part of the total",
@@ -120,7 +120,7 @@ def _energy(document: dict[str, Any]) -> str:
 
 
 def _time(time: dict[str, Any]) -> str:
-    parts = [f"{_TIMES[time['source']]}, a sample every {time['period_s']:g} s"]
+    parts = [f"{_TIMES[time['source']]}, a sample every {time['period_s']:.3g} s"]
     gaps = time["gaps"]
     if gaps:
         longest = max(gaps, key=lambda gap: float(gap["seconds"]))
@@ -185,6 +185,6 @@ def _rail_table(document: dict[str, Any], trace: dict[str, Any], ascii_only: boo
             "" if rail["share"] is None else f"{rail['share']:.0%}",
             "" if rail["energy_j"] is None else f"{rail['energy_j']:.2f}",
             sparkline(trace["time_s"], values, _SPARK_WIDTH, ascii_only=ascii_only),
-            _ROLES[rail["role"]],
+            ROLES[rail["role"]],
         )
     return table
