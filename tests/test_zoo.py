@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -201,6 +205,23 @@ def test_normalization_and_batch_norm_can_be_chosen() -> None:
             assert not any(is_lrn(layer) for layer in zoo.build(name, lrn=False).modules())
         normalized = zoo.build("vgg16", batch_norm=True)
     assert sum(isinstance(layer, nn.BatchNorm2d) for layer in normalized.modules()) == 13
+
+
+@pytest.mark.parametrize("name", ["alexnet", "googlenet"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the exporter that writes opset 13
+def test_local_response_normalization_is_one_node_in_onnx(name: str) -> None:
+    torch.manual_seed(0)
+    module = zoo.build(name, width=0.1, image=32, classes=5).eval()
+    image = 10 * torch.randn(1, 3, 32, 32)  # large, so that normalization changes much
+    buffer = io.BytesIO()
+    torch.onnx.export(module, (image,), buffer, input_names=["x"], opset_version=13, dynamo=False)
+    kinds = [node.op_type for node in onnx.load_from_string(buffer.getvalue()).graph.node]
+    assert kinds.count("LRN") == 2
+    assert not {"If", "Shape", "AveragePool", "Pad"} & set(kinds)
+    session = onnxruntime.InferenceSession(buffer.getvalue())
+    with torch.no_grad():
+        expected = module(image).numpy()
+    assert session.run(None, {"x": image.numpy()})[0] == pytest.approx(expected, abs=1e-4)
 
 
 def is_lrn(layer: nn.Module) -> bool:

@@ -115,4 +115,5 @@ class Field(object):
         return value
 
     def _at(self, key):
-        return "%s.%s" % (self._place, key) if self._place else key
+        name = key if key.isprintable() and len(key) <= 40 else shown(key)
+        return "%s.%s" % (self._place, name) if self._place else name

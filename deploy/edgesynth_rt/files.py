@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from edgesynth_rt import strict_json
 from edgesynth_rt.errors import UserError
 
+_UNWRITABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG)
+
 
 def sha256_of(path):
     """Hex SHA-256 of the file at `path`."""
@@ -99,7 +101,7 @@ def _explained(path):
             raise UserError(
                 "%s cannot be written: %s; choose another --out" % (path, error.strerror)
             )
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
+        if error.errno in _UNWRITABLE:
             raise UserError("%s cannot be written: %s" % (path, error.strerror))
         raise
 

@@ -33,7 +33,13 @@ def _percentiles(
 def measuring_options(command: F) -> F:
     """Add the measuring options; the command receives them as `plan`, a `MeasuringPlan`."""
 
-    @click.option("--backend", type=click.Choice(_BACKENDS), default="auto", show_default=True)
+    @click.option(
+        "--backend",
+        type=click.Choice(_BACKENDS),
+        default="auto",
+        show_default=True,
+        help="What runs the bundle; auto is onnxruntime.",
+    )
     @click.option(
         "--duration",
         type=click.FloatRange(0, 3600),
@@ -66,7 +72,13 @@ def measuring_options(command: F) -> F:
     @click.option(
         "--percentile", callback=_percentiles, metavar="P,P,...", help="Besides 90,95,99."
     )
-    @click.option("--power", type=click.Choice(_POWER), default="auto", show_default=True)
+    @click.option(
+        "--power",
+        type=click.Choice(_POWER),
+        default="auto",
+        show_default=True,
+        help="Where energy is read; none leaves it out.",
+    )
     @click.option("--data", help="Measure accuracy on the test split of this data set.")
     @functools.wraps(command)
     def wrapped(*args: Any, **options: Any) -> Any:

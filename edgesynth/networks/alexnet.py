@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from edgesynth.networks.layers import initialize, scaled, side_behind
+from edgesynth.networks.normalization import LocalResponseNorm
 
 _SMALLEST_FOR_STRIDE = 67  # 67 -> 15 -> 7 -> 3 -> 1
 
@@ -69,5 +70,5 @@ def _normalized(convolution: nn.Conv2d, lrn: bool) -> list[nn.Module]:
     """The convolution, its ReLU, and with `lrn` the normalization of the paper's section 3.3."""
     layers: list[nn.Module] = [convolution, nn.ReLU()]
     if lrn:
-        layers.append(nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0))
+        layers.append(LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0))
     return layers

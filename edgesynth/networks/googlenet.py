@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from edgesynth.networks.layers import SMALL_IMAGE, initialize, scaled
+from edgesynth.networks.normalization import LocalResponseNorm
 
 # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection
 _STAGE_3 = {"inception3a": (64, 96, 128, 16, 32, 32), "inception3b": (128, 128, 192, 32, 96, 64)}
@@ -126,4 +127,4 @@ def _activated(convolution: nn.Conv2d) -> nn.Sequential:
 
 
 def _normalization(lrn: bool) -> list[nn.Module]:
-    return [nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)] if lrn else []
+    return [LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)] if lrn else []

@@ -6,6 +6,10 @@ import json
 import os
 
 import numpy as np
+import pytest
+
+from edgesynth_rt.bundle import open_bundle
+from edgesynth_rt.errors import UserError
 
 EMPTY_GRAPH = b"\x08\x07\x3a\x00"  # ir_version 7, a graph of no bytes: whole, and runs nowhere
 SAMPLES = 3
@@ -95,6 +99,15 @@ def write_manifest(folder, manifest):
 def sha256(data):
     """Hex SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()
+
+
+def refused(path):
+    """The one line with which the bundle is refused."""
+    with pytest.raises(UserError) as caught:
+        open_bundle(str(path))
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 600 and message.isprintable()
+    return message
 
 
 class LinearRunner(object):

@@ -1,18 +1,13 @@
 """Opening bundles on the board's Python: what is right opens, everything else is refused."""
 
-import io
 import os
-import struct
-import tarfile
-import zipfile
 
 import numpy as np
 import pytest
 from hand_made import (
     EMPTY_GRAPH,
-    SAMPLES,
     golden_arrays,
-    golden_bytes,
+    refused,
     sha256,
     write_bundle,
     write_manifest,
@@ -20,15 +15,6 @@ from hand_made import (
 
 from edgesynth_rt.bundle import open_bundle
 from edgesynth_rt.errors import UserError
-
-
-def refused(path):
-    """The one line with which the bundle is refused."""
-    with pytest.raises(UserError) as caught:
-        open_bundle(str(path))
-    message = str(caught.value)
-    assert "\n" not in message and len(message) < 600 and message.isprintable()
-    return message
 
 
 def test_opens_and_gives_its_parts(tmp_path):
@@ -105,7 +91,7 @@ def test_a_changed_byte_is_refused(tmp_path, name):
     assert name + " was changed" in refused(folder)
 
 
-@pytest.mark.parametrize("name", ["main.onnx", "golden.npz", "manifest.json"])
+@pytest.mark.parametrize("name", ["main.onnx", "golden.npz"])
 def test_a_missing_file_is_refused(tmp_path, name):
     folder = write_bundle(tmp_path / "b")
     os.remove(os.path.join(folder, name))
@@ -114,6 +100,7 @@ def test_a_missing_file_is_refused(tmp_path, name):
 
 def test_nothing_there(tmp_path):
     assert "there is no bundle at" in refused(tmp_path / "none.bundle")
+    assert "is no bundle, it has no manifest.json" in refused(tmp_path)
     (tmp_path / "file.zip").write_bytes(b"PK")
     assert "neither a bundle folder nor a .tar" in refused(tmp_path / "file.zip")
 
@@ -233,6 +220,7 @@ INPUT = STAGE + ("inputs", 0)
         (("cost", "macs"), 2**63, "cost.macs is 9223372036854775808"),
         (("provenance", "versions"), [], "provenance.versions is a list"),
         (("provenance", "versions"), {"a": 1}, "provenance.versions.a is 1"),
+        (("provenance", "versions"), {"\x1b[2J": 1}, 'provenance.versions."\\u001b[2J" is 1'),
         (("provenance", "parent"), "none", "provenance.parent is"),
         (("provenance", "seed"), "0", "provenance.seed is"),
     ],
@@ -293,56 +281,6 @@ def test_a_hostile_manifest_is_refused(tmp_path, data, said):
 
 
 @pytest.mark.parametrize(
-    "golden, said",
-    [
-        (golden_bytes(logits=None), "has no array output/logits"),
-        (golden_bytes(input=np.zeros((SAMPLES, 2, 3, 4), np.float32)), "array input/input is"),
-        (golden_bytes(input=np.zeros((SAMPLES, 2, 3, 3))), "is float64"),
-        (golden_bytes(logits=np.full((SAMPLES, 4), np.nan, np.float32)), "NaN or infinity"),
-        (golden_bytes()[:-30], "is damaged"),
-        (b"", "is damaged"),
-        (b"PK" + b"\0" * 40, "is damaged"),
-    ],
-    ids=range(7),
-)
-def test_wrong_golden_arrays_are_refused(tmp_path, golden, said):
-    assert said in refused(write_bundle(tmp_path / "b", golden=golden))
-
-
-def test_golden_pickles_are_never_loaded(tmp_path):
-    objects = np.empty((SAMPLES, 4), object)
-    objects[...] = os.path  # would import on loading
-    stream = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(golden_bytes())) as good, zipfile.ZipFile(stream, "w") as bad:
-        bad.writestr("input/input.npy", good.read("input/input.npy"))
-        array = io.BytesIO()
-        np.save(array, np.zeros((SAMPLES, 4), object))
-        bad.writestr("output/logits.npy", array.getvalue())
-    assert "is object" in refused(write_bundle(tmp_path / "b", golden=stream.getvalue()))
-
-
-def test_a_golden_header_cannot_ask_for_memory(tmp_path):
-    """A header of 2**60 elements over no data, and one of the right shape over too little."""
-    header = "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }"
-    for shape, said in (("(1152921504606846976,)", "is float32"), ("(3, 4)", "not the 48 bytes")):
-        text = (header % shape).encode("latin1").ljust(117) + b"\n"
-        array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
-        stream = io.BytesIO()
-        with zipfile.ZipFile(io.BytesIO(golden_bytes())) as good:
-            with zipfile.ZipFile(stream, "w") as bad:
-                bad.writestr("input/input.npy", good.read("input/input.npy"))
-                bad.writestr("output/logits.npy", array)
-        folder = write_bundle(tmp_path / sha256(text), golden=stream.getvalue())
-        assert said in refused(folder)
-
-
-def test_fortran_order_is_read_right(tmp_path):
-    array = np.asfortranarray(golden_arrays()["input/input"])
-    bundle = open_bundle(write_bundle(tmp_path / "b", golden=golden_bytes(input=array)))
-    np.testing.assert_array_equal(bundle.golden()[0]["input"], array)
-
-
-@pytest.mark.parametrize(
     "onnx, said",
     [
         (b"", "holds no ONNX graph"),
@@ -358,84 +296,3 @@ def test_fortran_order_is_read_right(tmp_path):
 )
 def test_an_onnx_file_that_is_not_self_contained(tmp_path, onnx, said):
     assert said in refused(write_bundle(tmp_path / "b", onnx=onnx))
-
-
-# -- bundles that travel as one .tar file
-
-
-def pack(path, folder, inside=""):
-    with tarfile.open(str(path), "w") as archive:
-        archive.add(str(folder), arcname=inside or ".")
-    return path
-
-
-@pytest.mark.parametrize("inside", ["", "hand-made.bundle"])
-def test_a_tar_file_opens_like_its_folder(tmp_path, inside):
-    folder = write_bundle(tmp_path / "b")
-    with open_bundle(str(pack(tmp_path / "b.tar", folder, inside))) as bundle:
-        assert bundle.id == open_bundle(folder).id
-        assert bundle.path.endswith("b.tar")
-        unpacked = bundle._folder
-        assert bundle.single_stage.read() == EMPTY_GRAPH
-    assert not os.path.exists(unpacked)
-
-
-def hostile_tar(path, add):
-    with tarfile.open(str(path), "w") as archive:
-        add(archive)
-    return path
-
-
-def _member(name, kind=tarfile.REGTYPE, link=""):
-    member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, link
-    return member
-
-
-@pytest.mark.parametrize(
-    "member",
-    [
-        _member("../manifest.json"),
-        _member("/tmp/manifest.json"),
-        _member("a/../../b"),
-        _member("link", tarfile.SYMTYPE, "/etc/passwd"),
-        _member("hard", tarfile.LNKTYPE, "manifest.json"),
-        _member("pipe", tarfile.FIFOTYPE),
-        _member("device", tarfile.CHRTYPE),
-    ],
-)
-def test_a_tar_that_leaves_its_folder_is_refused(tmp_path, member):
-    path = hostile_tar(tmp_path / "b.tar", lambda archive: archive.addfile(member))
-    assert "is a link, a device or leaves the folder" in refused(path)
-    assert os.listdir(str(tmp_path)) == ["b.tar"]
-
-
-def test_a_tar_of_too_many_files_is_refused(tmp_path):
-    def add(archive):
-        for index in range(1001):
-            archive.addfile(_member("f%d" % index))
-
-    assert "more than 1000 files" in refused(hostile_tar(tmp_path / "b.tar", add))
-
-
-def test_a_tar_cut_anywhere_is_refused(tmp_path):
-    whole = pack(tmp_path / "b.tar", write_bundle(tmp_path / "b")).read_bytes()
-    for length in (0, 100, 700, 1300, 2000, 3000):
-        cut = tmp_path / ("cut%d.tar" % length)
-        cut.write_bytes(whole[:length])
-        assert refused(cut)
-
-
-def test_a_compressed_tar_is_refused(tmp_path):
-    folder = write_bundle(tmp_path / "b")
-    with tarfile.open(str(tmp_path / "b.tar"), "w:gz") as archive:
-        archive.add(folder, arcname=".")
-    assert "uncompressed tar" in refused(tmp_path / "b.tar")
-
-
-def test_a_refused_tar_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    folder = write_bundle(tmp_path / "b", lambda manifest: manifest.update(name=""))
-    path = pack(tmp_path / "b.tar", folder)
-    refused(path)
-    assert sorted(os.listdir(str(tmp_path))) == ["b", "b.tar"]
