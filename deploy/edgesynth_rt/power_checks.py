@@ -44,16 +44,28 @@ def _follow(power, average):
     starts, largest = [0], 0.0
     while True:
         start = starts[-1]
-        means = np.cumsum(power[start:]) / np.arange(1, len(power) - start + 1)
-        apart = np.abs(means - average[start:])
-        wrong = np.flatnonzero(apart > AVERAGE_STEP_MW)
-        if not len(wrong):
-            return starts, max(largest, float(apart.max()))
-        first = start + int(wrong[0])
+        length, difference = _agreement(power[start:], average[start:])
+        largest = max(largest, difference)
+        first = start + length
+        if first == len(power):
+            return starts, largest
         if power[first] != average[first]:  # not a new tegrastats: the average itself is wrong
-            return starts, float(apart.max())
-        largest = max(largest, float(apart[: first - start].max()))
+            mean = power[start : first + 1].mean()
+            return starts, max(largest, float(abs(mean - average[first])))
         starts.append(first)
+
+
+def _agreement(power, average):
+    """How many values from the first on agree with the running means, and how closely."""
+    length = 256
+    while True:  # a log of many short runs is not averaged to its end for each of them
+        means = np.cumsum(power[:length]) / np.arange(1, len(power[:length]) + 1)
+        apart = np.abs(means - average[:length])
+        wrong = np.flatnonzero(apart > AVERAGE_STEP_MW)
+        if len(wrong) or length >= len(power):
+            agreeing = int(wrong[0]) if len(wrong) else len(power)
+            return agreeing, float(apart[:agreeing].max())
+        length *= 2
 
 
 def _verdict(agrees, difference, restarts, reason):

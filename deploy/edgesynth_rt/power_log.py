@@ -215,8 +215,10 @@ def _remarks(document, columns, known, axis):
         )
     for name in sorted(columns.repeated):
         remarks.append("rail %s occurs twice in a line; those lines do not count for it" % name)
-    for line in document["averages"]["restarts"]:
-        remarks.append("line %d: a new tegrastats began" % line)
+    restarts = document["averages"]["restarts"]
+    if restarts:
+        more = " (and %d times later)" % (len(restarts) - 1) if len(restarts) > 1 else ""
+        remarks.append("a new tegrastats began at line %d%s" % (restarts[0], more))
     if document["averages"]["agrees"] is False:
         remarks.append("tegrastats' own averages differ: lines are missing, or were edited")
     samples = document["energy"].get("samples", FEW_SAMPLES)

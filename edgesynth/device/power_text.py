@@ -73,7 +73,7 @@ def _facts(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     for name, title in (("gpu", "GPU"), ("emc", "EMC")):
         if document[name]:
             yield title, _unit(document[name])
-    yield "throttling", "; ".join(document["throttling"]) or "no sign of it"
+    yield "throttling", _some(document["throttling"]) or "no sign of it"
     if document["temperatures"]:
         yield "temperatures", _temperatures(document["temperatures"])
 
@@ -154,10 +154,16 @@ def _unit(unit: dict[str, Any]) -> str:
     if clocks:
         most = " ".join(f"{clock:g} ({lines})" for clock, lines in clocks[:6])
         rest = f" and {len(clocks) - 6} more" if len(clocks) > 6 else ""
-        parts.append(f"{unit['changes']} clock changes; MHz (lines): {most}{rest}")
+        changes = f"{unit['changes']} clock change{'s' * (unit['changes'] != 1)}"
+        parts.append(f"{changes}; MHz (lines): {most}{rest}")
     else:
         parts.append("no clock printed")
     return ", ".join(parts)
+
+
+def _some(hints: list[str], limit: int = 3) -> str:
+    more = [f"and {len(hints) - limit} more"] if len(hints) > limit else []
+    return "; ".join(hints[:limit] + more)
 
 
 def _temperatures(rows: list[dict[str, Any]]) -> str:

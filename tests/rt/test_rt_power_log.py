@@ -155,6 +155,14 @@ def test_a_new_tegrastats_in_the_log_is_noticed_by_its_averages():
     document, _ = log(*[nano(*pair) for pair in values])
     assert document["averages"]["agrees"] is True
     assert document["averages"]["restarts"] == [4]
+    assert "a new tegrastats began at line 4" in document["remarks"]
+
+
+def test_many_short_runs_in_one_log():
+    runs = [averaged([1000 + 7 * i, 3000, 5000 - i] * 100) for i in range(30)]
+    document, _ = log(*[nano(*pair) for run in runs for pair in run])
+    assert document["averages"]["agrees"] is True
+    assert document["averages"]["restarts"] == [300 * i + 1 for i in range(1, 30)]
 
 
 def test_averages_that_are_wrong_are_told():
