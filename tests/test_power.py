@@ -101,7 +101,10 @@ def test_every_composed_log_is_shown(capfd, log):
 
 def test_the_report_of_a_small_log(capfd, tmp_path):
     log = tmp_path / "log.txt"
-    log.write_text("".join(LINE.format(mw) for mw in [1000, 1000, 3000, 3000]) + LINE[:30])
+    lines = [LINE.format(mw) for mw in (1000, 1000, 3000, 3000)]
+    lines[2] = lines[2].replace("3000/3000", "3000/1666")
+    lines[3] = lines[3].replace("3000/3000", "3000/2000")
+    log.write_text("".join(lines) + LINE[:30])
     assert run(["power", str(log)]) == 0
     out = capfd.readouterr().out
     for expected in [

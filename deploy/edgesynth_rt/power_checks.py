@@ -16,31 +16,31 @@ def compare_averages(columns):
     when that cannot be known), `largest_difference_mw`, `restarts` (line numbers where a new
     tegrastats began) and `reason`.
     """
+    rails = {
+        name: (columns.column("power_mw", name), columns.column("average_mw", name))
+        for name in columns.names("average_mw")
+    }
+    if not rails:
+        return _verdict(None, None, (), "the lines have no averages")
+    # a tegrastats that has just begun prints each value as its own average
+    fresh = np.all([(p == a) | np.isnan(p) | np.isnan(a) for p, a in rails.values()], axis=0)
     differences, restarts = [0.0], set()
-    for name in columns.names("average_mw"):
-        power, average = columns.column("power_mw", name), columns.column("average_mw", name)
+    for power, average in rails.values():
         present = np.flatnonzero(np.isfinite(power) & np.isfinite(average))
         if not len(present):
             continue
-        starts, difference = _follow(power[present], average[present])
-        if starts is None:
+        if power[present[0]] != average[present[0]]:
             reason = "the log begins after its tegrastats did, so the averages hold unseen lines"
             return _verdict(None, None, (), reason)
+        starts, difference = _follow(power[present], average[present], fresh[present])
         differences.append(difference)
         restarts.update(columns.line_numbers[present[start]] for start in starts[1:])
-    if not columns.names("average_mw"):
-        return _verdict(None, None, (), "the lines have no averages")
     largest = max(differences)
     return _verdict(largest <= AVERAGE_STEP_MW, largest, sorted(restarts), None)
 
 
-def _follow(power, average):
-    """Indices where an averaging began, and the largest difference from the running means.
-
-    The first is None when the very first value is not its own average.
-    """
-    if power[0] != average[0]:
-        return None, None
+def _follow(power, average, fresh):
+    """Indices where an averaging began, and the largest difference from the running means."""
     starts, largest = [0], 0.0
     while True:
         start = starts[-1]
@@ -49,7 +49,7 @@ def _follow(power, average):
         first = start + length
         if first == len(power):
             return starts, largest
-        if power[first] != average[first]:  # not a new tegrastats: the average itself is wrong
+        if not fresh[first]:  # not a new tegrastats: the average itself is wrong
             mean = power[start : first + 1].mean()
             return starts, max(largest, float(abs(mean - average[first])))
         starts.append(first)

@@ -87,7 +87,7 @@ def _of_kind(document: dict[str, Any]) -> str:
 
 
 def _lines(lines: dict[str, Any]) -> str:
-    parts = [f"{lines['samples']} samples in {lines['total']} lines"]
+    parts = [f"{_count(lines['samples'], 'sample')} in {_count(lines['total'], 'line')}"]
     if lines["cut"]:
         parts.append(f"{lines['cut']} cut, dropped")
     if lines["foreign"]:
@@ -125,7 +125,7 @@ def _time(time: dict[str, Any]) -> str:
     if gaps:
         longest = max(gaps, key=lambda gap: float(gap["seconds"]))
         parts.append(
-            f"{len(gaps)} gaps, the longest {longest['seconds']:g} s before line "
+            f"{_count(len(gaps), 'gap')}, the longest {longest['seconds']:g} s before line "
             f"{longest['before_line']}, not counted"
         )
     elif time["source"] != "assumed":
@@ -154,11 +154,14 @@ def _unit(unit: dict[str, Any]) -> str:
     if clocks:
         most = " ".join(f"{clock:g} ({lines})" for clock, lines in clocks[:6])
         rest = f" and {len(clocks) - 6} more" if len(clocks) > 6 else ""
-        changes = f"{unit['changes']} clock change{'s' * (unit['changes'] != 1)}"
-        parts.append(f"{changes}; MHz (lines): {most}{rest}")
+        parts.append(f"{_count(unit['changes'], 'clock change')}; MHz (lines): {most}{rest}")
     else:
         parts.append("no clock printed")
     return ", ".join(parts)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _some(hints: list[str], limit: int = 3) -> str:
