@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _CHART_ROWS = 7
-_SPARK_WIDTH = 24
+_SPARK_WIDTH = 20
 ROLES = {  # of `edgesynth_rt.rails.role`
     "total": "the total",
     "summed": "summed",
