@@ -1,0 +1,163 @@
+"""Sending files to a board: only what changed, and from where a broken connection left off.
+
+One question finds out which files are there already (by SHA-256) and how far earlier attempts
+got. Files grow under temporary names and are renamed when the board has verified their hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesynth.core.errors import DeviceError, UserError
+from edgesynth.remote.board import Board
+from edgesynth.remote.conversation import Event
+from edgesynth.remote.transport import LostError
+from edgesynth_rt.files import sha256_of
+
+_ATTEMPTS = 4
+_BLOCK = 1 << 18
+_SPARE_BYTES = 16 << 20
+"""Left free on the board's disk."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A file to send; `sha256` in hexadecimal."""
+
+    source: Path
+    sha256: str
+    size: int
+
+    @classmethod
+    def of(cls, source: Path) -> Outgoing:
+        """The file at `source` as it is now. Raises UserError when it cannot be read."""
+        try:
+            return cls(source, sha256_of(source), source.stat().st_size)
+        except OSError as error:
+            raise UserError(f"{source} cannot be read: {error.strerror}") from None
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a push did: `files` and `bytes` went over, `kept` files were there already."""
+
+    root: str
+    files: int
+    bytes: int
+    kept: int
+    python: str
+    machine: str
+
+
+def push(
+    board: Board,
+    files: Mapping[str, Outgoing],
+    *,
+    watch: Callable[[int, int], None] = lambda sent, total: None,
+) -> Sent:
+    """Bring `files` (by their path below the remote folder) to the board.
+
+    A broken connection is taken up again as long as every attempt gets further. `watch` receives
+    bytes sent and bytes in all. Raises DeviceError when the board is out of reach, its disk too
+    small or the connection hopeless, UserError when a path or a source file is wrong.
+    """
+    sent_files = sent_bytes = 0
+    for attempt in range(1, _ATTEMPTS + 1):
+        plan = _plan(board, files)
+        missing = [path for path in files if path not in plan["have"]]
+        offsets = {path: int(plan["partial"].get(path, 0)) for path in missing}
+        total = sum(files[path].size - offsets[path] for path in missing)
+        if missing:
+            _refuse_full(board, total, int(plan["free_bytes"]))
+            try:
+                stored, moved = _put(board, files, offsets, watch)
+            except _Broken as broken:
+                sent_bytes += broken.moved
+                sent_files += broken.stored
+                if attempt == _ATTEMPTS or not broken.moved:
+                    raise broken.reason from None
+                continue
+            sent_files, sent_bytes = sent_files + stored, sent_bytes + moved
+        return Sent(
+            root=str(plan["root"]),
+            files=sent_files,
+            bytes=sent_bytes,
+            kept=len(files) - sent_files,
+            python=str(plan["python"]),
+            machine=str(plan["machine"]),
+        )
+    raise AssertionError("the last attempt returns or raises")
+
+
+class _Broken(Exception):  # noqa: N818 - carries how far a push came
+    def __init__(self, reason: LostError, stored: int, moved: int) -> None:
+        super().__init__(str(reason))
+        self.reason, self.stored, self.moved = reason, stored, moved
+
+
+def _plan(board: Board, files: Mapping[str, Outgoing]) -> Event:
+    listed = [
+        {"path": path, "size": file.size, "sha256": file.sha256} for path, file in files.items()
+    ]
+    return board.ask({"do": "plan", "files": listed})
+
+
+def _put(
+    board: Board,
+    files: Mapping[str, Outgoing],
+    offsets: Mapping[str, int],
+    watch: Callable[[int, int], None],
+) -> tuple[int, int]:
+    """Send the files of `offsets` from there on; returns how many files and bytes went over."""
+    total = sum(files[path].size - offset for path, offset in offsets.items())
+    moved = stored = 0
+
+    def payload() -> Iterator[bytes]:
+        nonlocal moved
+        for path, offset in offsets.items():
+            for block in _blocks(files[path], offset):
+                yield block
+                moved += len(block)
+                watch(moved, total)
+
+    def hear(event: Event) -> None:
+        nonlocal stored
+        stored += "stored" in event
+
+    listed = [
+        {
+            "path": path,
+            "size": files[path].size,
+            "sha256": files[path].sha256,
+            "offset": offset,
+        }
+        for path, offset in offsets.items()
+    ]
+    try:
+        board.ask({"do": "put", "files": listed}, payload=payload(), hear=hear)
+    except LostError as lost:
+        raise _Broken(lost, stored, moved) from None
+    return stored, moved
+
+
+def _blocks(file: Outgoing, offset: int) -> Iterator[bytes]:
+    """The file's bytes from `offset` on, exactly as many as were hashed."""
+    left = file.size - offset
+    with file.source.open("rb") as stream:
+        stream.seek(offset)
+        while left:
+            block = stream.read(min(left, _BLOCK))
+            if not block:
+                raise UserError(f"{file.source} was changed while it was sent; run again")
+            left -= len(block)
+            yield block
+
+
+def _refuse_full(board: Board, needed: int, free: int) -> None:
+    if needed + _SPARE_BYTES > free:
+        raise DeviceError(
+            f"{board.name} has {free / 1e6:.0f} MB free and {needed / 1e6:.0f} MB are to be sent; "
+            "free some space there, or give another --remote-dir"
+        )
