@@ -14,6 +14,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -122,29 +123,43 @@ class CuttingProxy:
         self._target, self._after, self._times = port, after, times
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads: list[threading.Thread] = []
+        self._clients: list[socket.socket] = []
+        self._start(self._accept)
 
-    def close(self) -> None:
-        """Take no further connections."""
-        self._listener.close()
+    def __enter__(self) -> CuttingProxy:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for side in (self._listener, *self._clients):
+            with suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for side in (self._listener, *self._clients):
+            side.close()
+
+    def _start(self, work: Callable[..., object], *arguments: object) -> threading.Thread:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return thread
 
     def _accept(self) -> None:
-        while True:
-            try:
+        with suppress(OSError):
+            while True:
                 client, _ = self._listener.accept()
-            except OSError:
-                return
-            if self._after:
-                threading.Thread(target=self._forward, args=(client,), daemon=True).start()
-            else:
-                self._silent = client  # kept open, never answered
+                self._clients.append(client)
+                if self._after:
+                    self._start(self._forward, client)
 
     def _forward(self, client: socket.socket) -> None:
-        server = socket.create_connection(("127.0.0.1", self._target))
-        threading.Thread(target=_pump, args=(server, client, None), daemon=True).start()
-        doomed = self.cuts < self._times
-        if _pump(client, server, self._after if doomed else None):
-            self.cuts += 1
+        with socket.create_connection(("127.0.0.1", self._target)) as server:
+            back = self._start(_pump, server, client, None)
+            doomed = self.cuts < self._times
+            if _pump(client, server, self._after if doomed else None):
+                self.cuts += 1
+            back.join()
 
 
 def _pump(source: socket.socket, sink: socket.socket, most: int | None) -> bool:

@@ -229,7 +229,7 @@ class Agent(object):
         """Remove the root, and the folders above it that were made for it and are empty."""
         made = _made(os.path.join(root, MARKER))
         shutil.rmtree(root)
-        for folder in reversed(made):
+        for folder in made:
             try:
                 os.rmdir(folder)
             except OSError:
@@ -261,11 +261,10 @@ def open_root(stated, make):
     if not make:
         return None
     made = []
-    missing = root
-    while not os.path.isdir(missing):
-        made.append(missing)
-        missing = os.path.dirname(missing)
-    made.reverse()
+    above = os.path.dirname(root)
+    while not os.path.isdir(above):
+        made.append(above)
+        above = os.path.dirname(above)
     os.makedirs(root, exist_ok=True)
     try:
         with open(marker, "x") as stream:
@@ -296,7 +295,10 @@ def sha256_of(path):
 
 
 def end_group(child, grace=GRACE_S):
-    """End `child` and all of its group: asked as Ctrl-C asks, so that it can put clocks back."""
+    """End `child` and all of its group: asked as Ctrl-C asks, so that it can put clocks back.
+
+    A group whose first process has ended on being asked has no reason to stay, and is told.
+    """
     for number, seconds in grace:
         try:
             os.killpg(child.pid, number)
@@ -304,6 +306,8 @@ def end_group(child, grace=GRACE_S):
             break
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and _group_lives(child):
+            if number == signal.SIGINT and child.poll() is not None:
+                break
             time.sleep(0.02)
     child.wait()
     child.stderr.close()
@@ -323,7 +327,7 @@ def _incoming(root, sha256):
 
 
 def _made(marker):
-    """The folders that `open_root` made, as the marker remembers them."""
+    """The folders above the root that `open_root` made, the lowest first."""
     try:
         with open(marker) as stream:
             return [str(folder) for folder in json.load(stream)["made"]]

@@ -12,7 +12,7 @@ from edgesynth.core.errors import DeviceError, UserError, shown
 from edgesynth.remote.conversation import Event, converse
 from edgesynth.remote.transport import Transport
 
-REMOTE_FOLDER = "~/.cache/edgesynth"
+REMOTE_FOLDER = "~/.cache/edgesynth/deploy"
 SHORT_S = 60.0
 """For what needs no computing on the board."""
 

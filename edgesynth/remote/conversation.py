@@ -14,7 +14,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -62,10 +61,10 @@ def converse(
     """
     source = Path(board_agent.__file__).read_bytes()
     bootstrap = f"import sys;exec(compile(sys.stdin.buffer.read({len(source)}),'edgesynth','exec'))"
-    words = chain([source, json.dumps(request).encode() + b"\n"], payload)
+    words = [source, json.dumps(request).encode() + b"\n"]
     with tempfile.TemporaryFile() as stderr:
         process = transport.start([python, "-I", "-c", bootstrap], stderr)
-        talk = _Talk(process, words, cancel or threading.Event())
+        talk = _Talk(process, words, iter(payload), cancel or threading.Event())
         try:
             for event in talk.events(timeout_s, moving=payload != ()):
                 if "error" in event:
@@ -96,11 +95,16 @@ class _Talk:
     """The bytes of one conversation, both ways, in one thread."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], words: Iterator[bytes], cancel: threading.Event
+        self,
+        process: subprocess.Popen[bytes],
+        words: list[bytes],
+        payload: Iterator[bytes],
+        cancel: threading.Event,
     ) -> None:
         self.greeted = False
         self._process = process
         self._words = words
+        self._payload = payload
         self._cancel = cancel
         self._pending = memoryview(b"")
         self._open = True
@@ -136,15 +140,20 @@ class _Talk:
     def _speak_where_possible(self, selector: selectors.BaseSelector, stdin: IO[bytes]) -> None:
         """Watch stdin only while there is something to say; a heartbeat counts."""
         if not self._pending and self._open:
-            word = next(self._words, b"")
-            if not word and time.monotonic() - self._spoke > HEARTBEAT_S:
-                word = b"\n"
-            self._pending = memoryview(word)
+            self._pending = memoryview(self._next_word())
         watched = stdin in selector.get_map()
         if self._pending and self._open and not watched:
             selector.register(stdin, selectors.EVENT_WRITE)
         elif watched and not (self._pending and self._open):
             selector.unregister(stdin)
+
+    def _next_word(self) -> bytes:
+        """The agent and the request, then, once it has greeted, the payload, then heartbeats."""
+        if self._words:
+            return self._words.pop(0)
+        if self.greeted and (word := next(self._payload, b"")):
+            return word
+        return b"\n" if time.monotonic() - self._spoke > HEARTBEAT_S else b""
 
     def _write(self, selector: selectors.BaseSelector, stdin: IO[bytes]) -> bool:
         try:

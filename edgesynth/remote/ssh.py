@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from edgesynth.core.errors import DeviceError, EdgesynthError, MissingError, UserError, shown
+from edgesynth.remote.transport import LostError
 
 _ADDRESS = re.compile(r"(ssh://)?[A-Za-z0-9_.][A-Za-z0-9_.@:%+\[\]-]*")
 _LONGEST_SOCKET_FOLDER = 70
@@ -49,6 +50,8 @@ _EXPLANATIONS = (
     ("No route to host|Network is unreachable", "there is no way to it; is it in this network?"),
     ("bad configuration option|Bad owner or permissions", "ssh's own configuration: {last}"),
 )
+
+_BROKEN = re.compile(r"closed by|reset by|Broken pipe|mux_client|lost connection")
 
 
 class SshTransport:
@@ -105,6 +108,8 @@ class SshTransport:
                     place=f" (known one: {place.group(1)})" if place else "",
                 )
                 return DeviceError(f"{self.name} cannot be reached: {text}")
+        if not lines or _BROKEN.search(stderr):  # the shared connection died under this program
+            return LostError(f"the connection to {self.name} broke ({last}); run again to go on")
         return DeviceError(f"{self.name} cannot be reached: {last}")
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ got. Files grow under temporary names and are renamed when the board has verifie
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from edgesynth.remote.conversation import Event
 from edgesynth.remote.transport import LostError
 from edgesynth_rt.files import sha256_of
 
-_ATTEMPTS = 4
+_PAUSE_S = 0.5
 _BLOCK = 1 << 18
 _SPARE_BYTES = 16 << 20
 """Left free on the board's disk."""
@@ -56,45 +57,50 @@ def push(
     files: Mapping[str, Outgoing],
     *,
     watch: Callable[[int, int], None] = lambda sent, total: None,
+    attempts: int = 4,
 ) -> Sent:
     """Bring `files` (by their path below the remote folder) to the board.
 
-    A broken connection is taken up again as long as every attempt gets further. `watch` receives
+    A broken connection is taken up again, at most `attempts` - 1 times. `watch` receives
     bytes sent and bytes in all. Raises DeviceError when the board is out of reach, its disk too
     small or the connection hopeless, UserError when a path or a source file is wrong.
     """
-    sent_files = sent_bytes = 0
-    for attempt in range(1, _ATTEMPTS + 1):
-        plan = _plan(board, files)
-        missing = [path for path in files if path not in plan["have"]]
-        offsets = {path: int(plan["partial"].get(path, 0)) for path in missing}
-        total = sum(files[path].size - offsets[path] for path in missing)
-        if missing:
-            _refuse_full(board, total, int(plan["free_bytes"]))
-            try:
-                stored, moved = _put(board, files, offsets, watch)
-            except _Broken as broken:
-                sent_bytes += broken.moved
-                sent_files += broken.stored
-                if attempt == _ATTEMPTS or not broken.moved:
-                    raise broken.reason from None
-                continue
-            sent_files, sent_bytes = sent_files + stored, sent_bytes + moved
-        return Sent(
-            root=str(plan["root"]),
-            files=sent_files,
-            bytes=sent_bytes,
-            kept=len(files) - sent_files,
-            python=str(plan["python"]),
-            machine=str(plan["machine"]),
-        )
-    raise AssertionError("the last attempt returns or raises")
+    journey = _Journey(watch)
+    for attempt in range(1, attempts + 1):
+        try:
+            return _push_once(board, files, journey)
+        except LostError:
+            if attempt == attempts:
+                raise
+            time.sleep(_PAUSE_S * attempt)
+    raise ValueError("attempts is at least 1")
 
 
-class _Broken(Exception):  # noqa: N818 - carries how far a push came
-    def __init__(self, reason: LostError, stored: int, moved: int) -> None:
-        super().__init__(str(reason))
-        self.reason, self.stored, self.moved = reason, stored, moved
+@dataclass
+class _Journey:
+    """What has gone over so far, in all attempts."""
+
+    watch: Callable[[int, int], None]
+    files: int = 0
+    bytes: int = 0
+
+
+def _push_once(board: Board, files: Mapping[str, Outgoing], journey: _Journey) -> Sent:
+    plan = _plan(board, files)
+    missing = [path for path in files if path not in plan["have"]]
+    offsets = {path: int(plan["partial"].get(path, 0)) for path in missing}
+    if missing:
+        total = sum(files[path].size - offset for path, offset in offsets.items())
+        _refuse_full(board, total, int(plan["free_bytes"]))
+        _put(board, files, offsets, journey)
+    return Sent(
+        root=str(plan["root"]),
+        files=journey.files,
+        bytes=journey.bytes,
+        kept=len(files) - journey.files,
+        python=str(plan["python"]),
+        machine=str(plan["machine"]),
+    )
 
 
 def _plan(board: Board, files: Mapping[str, Outgoing]) -> Event:
@@ -108,23 +114,20 @@ def _put(
     board: Board,
     files: Mapping[str, Outgoing],
     offsets: Mapping[str, int],
-    watch: Callable[[int, int], None],
-) -> tuple[int, int]:
-    """Send the files of `offsets` from there on; returns how many files and bytes went over."""
-    total = sum(files[path].size - offset for path, offset in offsets.items())
-    moved = stored = 0
+    journey: _Journey,
+) -> None:
+    """Send the files of `offsets` from there on."""
+    total = journey.bytes + sum(files[path].size - offset for path, offset in offsets.items())
 
     def payload() -> Iterator[bytes]:
-        nonlocal moved
         for path, offset in offsets.items():
             for block in _blocks(files[path], offset):
                 yield block
-                moved += len(block)
-                watch(moved, total)
+                journey.bytes += len(block)
+                journey.watch(journey.bytes, total)
 
     def hear(event: Event) -> None:
-        nonlocal stored
-        stored += "stored" in event
+        journey.files += "stored" in event
 
     listed = [
         {
@@ -135,11 +138,7 @@ def _put(
         }
         for path, offset in offsets.items()
     ]
-    try:
-        board.ask({"do": "put", "files": listed}, payload=payload(), hear=hear)
-    except LostError as lost:
-        raise _Broken(lost, stored, moved) from None
-    return stored, moved
+    board.ask({"do": "put", "files": listed}, payload=payload(), hear=hear)
 
 
 def _blocks(file: Outgoing, offset: int) -> Iterator[bytes]:
