@@ -138,7 +138,7 @@ def test_what_arrived_before_the_connection_died_is_not_sent_again(server, remot
         server.add_alias("dying", proxy.port)
         with (
             board_at(server, remote, "dying") as board,
-            pytest.raises(LostError, match="connection to dying broke.*run again to go on"),
+            pytest.raises(LostError, match=r"connection to dying broke.*run again to go on"),
         ):
             push(board, files, attempts=1)
     (partial,) = (remote / ".incoming").iterdir()
@@ -185,9 +185,11 @@ def test_a_noisy_login_shell_does_no_harm(server, remote):
 
 
 def test_a_board_without_that_python(server, remote):
-    with board_at(server, remote, python="/no/python3") as board:
-        with pytest.raises(MissingError, match="no such Python.*apt-get install python3"):
-            push(board, {})
+    with (
+        board_at(server, remote, python="/no/python3") as board,
+        pytest.raises(MissingError, match=r"no such Python.*apt-get install python3"),
+    ):
+        push(board, {})
 
 
 def test_a_program_that_is_not_there(server, remote):
@@ -211,7 +213,9 @@ def wait_until(condition, seconds: float = 20.0) -> bool:
     return False
 
 
-SLEEPER = "trap 'echo put back >restored; exit 0' INT; sleep 100 & echo $! >child; echo $$ >self; wait"
+SLEEPER = (
+    "trap 'echo put back >restored; exit 0' INT; sleep 100 & echo $! >child; echo $$ >self; wait"
+)
 
 
 def pids(remote: Path) -> list[int]:
@@ -260,14 +264,16 @@ def test_fetching(server, remote):
         assert not (remote / "record").exists()
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc/x", "a//b", "a/../../x", "./x", "", "out/x", "a\0b"])
+@pytest.mark.parametrize(
+    "path", ["../x", "/etc/x", "a//b", "a/../../x", "./x", "", "out/x", "a\0b"]
+)
 def test_no_path_leaves_the_remote_folder(server, remote, tmp_path, path):
     (tmp_path / "one").write_bytes(b"1")
     (tmp_path / "outside").mkdir()
     with board_at(server, remote) as board:
         push(board, {})
         (remote / "out").symlink_to(tmp_path / "outside")
-        with pytest.raises(UserError, match="leaves the remote folder|through a link"):
+        with pytest.raises(UserError, match=r"leaves the remote folder|through a link"):
             push(board, {path: Outgoing.of(tmp_path / "one")})
     assert list((tmp_path / "outside").iterdir()) == []
 
@@ -294,12 +300,14 @@ def test_a_folder_that_holds_something_else_is_not_touched(server, tmp_path):
     (tmp_path / "mine").write_text("precious")
     with board_at(server, tmp_path) as board:
         for attempt in (lambda: push(board, {}), board.clean):
-            with pytest.raises(UserError, match="holds something else.*--remote-dir"):
+            with pytest.raises(UserError, match=r"holds something else.*--remote-dir"):
                 attempt()
     assert (tmp_path / "mine").read_text() == "precious"
 
 
-@pytest.mark.parametrize("address", ["-oProxyCommand=id", "a b", "", "x;id", "$(id)", "a'b", "a\nb"])
+@pytest.mark.parametrize(
+    "address", ["-oProxyCommand=id", "a b", "", "x;id", "$(id)", "a'b", "a\nb"]
+)
 def test_an_address_that_is_none(address):
     with pytest.raises(UserError, match="is no address of a board"):
         SshTransport(address)

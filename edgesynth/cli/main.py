@@ -18,6 +18,7 @@ COMMANDS = [
     "export",
     "check",
     "bench",
+    "deploy",
     "predict",
     "report",
     "compare",

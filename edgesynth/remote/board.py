@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from edgesynth.core.errors import DeviceError, UserError, shown
 from edgesynth.remote.conversation import Event, converse
 from edgesynth.remote.transport import Transport
+from edgesynth_rt.fields import Field
 
 REMOTE_FOLDER = "~/.cache/edgesynth/deploy"
 SHORT_S = 60.0
@@ -69,6 +70,7 @@ class Board:
         hear: Callable[[Event], None] = lambda event: None,
         payload: Iterable[bytes] = (),
         timeout_s: float | None = None,
+        heed_cancel: bool = True,
     ) -> Event:
         """One conversation about the remote folder; see `converse` for what it raises."""
         return converse(
@@ -78,8 +80,12 @@ class Board:
             timeout_s=timeout_s or self.timeout_s,
             hear=hear,
             payload=payload,
-            cancel=self._cancel,
+            cancel=self._cancel if heed_cancel else None,
         )
+
+    def answer(self, event: Event) -> Field:
+        """The fields of what the board said, which nobody has checked yet."""
+        return Field(event, f"the answer of {self.name}", "run again")
 
     def run(
         self,
@@ -96,19 +102,22 @@ class Board:
             {"do": "run", "argv": list(argv), "env": dict(env or {})},
             hear=lambda event: hear(shown(str(event.get("talk", "")), 200)),
         )
-        return Finished(int(done["exit"]), str(done["out"]))
+        return Finished(self.answer(done)["exit"].integer(0, 255), str(done.get("out", "")))
 
     def get(self, path: str, *, most: int) -> bytes:
         """The file at `path` below the remote folder, at most `most` bytes, hash verified."""
         data = bytearray()
 
         def hear(event: Event) -> None:
-            data.extend(base64.b64decode(event["data"], validate=True))
+            try:
+                data.extend(base64.b64decode(event["data"], validate=True))
+            except (KeyError, TypeError, ValueError):
+                raise DeviceError(f"{path} arrived damaged from {self.name}; run again") from None
             if len(data) > most:
                 raise DeviceError(f"{self.name} sends more of {path} than the {most} bytes allowed")
 
         done = self.ask({"do": "get", "path": path, "most": most}, hear=hear)
-        if hashlib.sha256(data).hexdigest() != done["sha256"]:
+        if hashlib.sha256(data).hexdigest() != done.get("sha256"):
             raise DeviceError(f"{path} arrived damaged from {self.name}; run again")
         return bytes(data)
 
@@ -117,5 +126,8 @@ class Board:
         self.ask({"do": "remove", "path": path}, timeout_s=SHORT_S)
 
     def clean(self) -> None:
-        """Remove the remote folder, and the folders above it that were made for it."""
-        self.ask({"do": "clean"}, timeout_s=SHORT_S)
+        """Remove the remote folder, and the folders above it that were made for it.
+
+        Does so after an interruption as well.
+        """
+        self.ask({"do": "clean"}, timeout_s=SHORT_S, heed_cancel=False)

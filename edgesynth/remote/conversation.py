@@ -112,8 +112,7 @@ class _Talk:
 
     def events(self, timeout_s: float, moving: bool) -> Iterator[Event]:
         """Every event until the board's side ends; raises TimeoutError or Cancelled."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
+        stdin, stdout = _pipes(self._process)
         os.set_blocking(stdin.fileno(), False)
         buffer = bytearray()
         deadline = time.monotonic() + timeout_s
@@ -193,16 +192,16 @@ def _event(line: bytes) -> Event:
 
 def _stop(process: subprocess.Popen[bytes], grace_s: float) -> None:
     """End the conversation: the closed input tells the agent, then the transport is ended."""
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.close()
+    stdin, stdout = _pipes(process)
+    stdin.close()
     deadline = time.monotonic() + grace_s
     with selectors.DefaultSelector() as selector:
-        if not process.stdout.closed:
-            selector.register(process.stdout, selectors.EVENT_READ)
+        if not stdout.closed:
+            selector.register(stdout, selectors.EVENT_READ)
             while time.monotonic() < deadline:
-                if selector.select(0.1) and not os.read(process.stdout.fileno(), _BLOCK):
+                if selector.select(0.1) and not os.read(stdout.fileno(), _BLOCK):
                     break
-    process.stdout.close()
+    stdout.close()
     for end in (lambda: None, process.terminate, process.kill):
         end()
         try:
@@ -210,6 +209,12 @@ def _stop(process: subprocess.Popen[bytes], grace_s: float) -> None:
             return
         except subprocess.TimeoutExpired:
             continue
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("a transport starts programs with pipes")
+    return process.stdin, process.stdout
 
 
 def _text(stream: IO[bytes]) -> str:

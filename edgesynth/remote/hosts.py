@@ -1,10 +1,10 @@
 """Which boards: addresses from the command line and from a `hosts.toml`.
 
-    [desk]                            # the name of its folder of records
-    address = "nvidia@tx2.local"      # what ssh takes, aliases included; "local:" is this machine
-    python = "python3"                # optional, as the two below
-    remote-dir = "/mnt/ssd/edgesynth"
-    timeout = 3600                    # seconds for one step
+[desk]                            # the name of its folder of records
+address = "nvidia@tx2.local"      # what ssh takes, aliases included; "local:" is this machine
+python = "python3"                # optional, as the two below
+remote-dir = "/mnt/ssd/edgesynth"
+timeout = 3600                    # seconds for one step
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Host:
 
 
 def read_hosts(path: Path) -> list[Host]:
-    """The boards of a `hosts.toml`. Raises UserError naming file and key when something is wrong."""
+    """The boards of a `hosts.toml`. Raises UserError naming the file and the key that is wrong."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -19,7 +19,7 @@ class LocalTransport:
     def start(self, argv: Sequence[str], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
         """See `Transport.start`. Raises MissingError when the program cannot be started."""
         try:
-            return subprocess.Popen(
+            return subprocess.Popen(  # noqa: S603 - a list, no shell
                 list(argv),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

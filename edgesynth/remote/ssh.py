@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from edgesynth.core.errors import DeviceError, EdgesynthError, MissingError, UserError, shown
-from edgesynth.remote.transport import LostError
+from edgesynth.remote.transport import LostError, UnreachableError
 
 _ADDRESS = re.compile(r"(ssh://)?[A-Za-z0-9_.][A-Za-z0-9_.@:%+\[\]-]*")
 _LONGEST_SOCKET_FOLDER = 70
@@ -83,7 +83,7 @@ class SshTransport:
     def start(self, argv: Sequence[str], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
         """See `Transport.start`; every word is quoted for the login shell of the board."""
         command = " ".join(shlex.quote(word) for word in argv)
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - a list, no shell here
             [*self._ssh(), "--", self.name, command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -107,10 +107,10 @@ class SshTransport:
                     last=last,
                     place=f" (known one: {place.group(1)})" if place else "",
                 )
-                return DeviceError(f"{self.name} cannot be reached: {text}")
+                return UnreachableError(f"{self.name} cannot be reached: {text}")
         if not lines or _BROKEN.search(stderr):  # the shared connection died under this program
             return LostError(f"the connection to {self.name} broke ({last}); run again to go on")
-        return DeviceError(f"{self.name} cannot be reached: {last}")
+        return UnreachableError(f"{self.name} cannot be reached: {last}")
 
     def close(self) -> None:
         """End the shared connection; it would end by itself a little later."""
@@ -118,7 +118,7 @@ class SshTransport:
             return
         stop = [*self._ssh(), "-O", "exit", "--", self.name]
         try:
-            subprocess.run(stop, capture_output=True, timeout=5, check=False)
+            subprocess.run(stop, capture_output=True, timeout=5, check=False)  # noqa: S603 - a list
         except subprocess.TimeoutExpired:
             pass
         finally:
@@ -176,4 +176,4 @@ def _socket_folder() -> Path:
     if len(str(folder)) <= _LONGEST_SOCKET_FOLDER:
         return folder
     folder.rmdir()
-    return Path(tempfile.mkdtemp(prefix="edgesynth-", dir="/tmp"))  # noqa: S108 - made private
+    return Path(tempfile.mkdtemp(prefix="edgesynth-", dir="/tmp"))

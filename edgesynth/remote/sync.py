@@ -15,6 +15,7 @@ from edgesynth.core.errors import DeviceError, UserError
 from edgesynth.remote.board import Board
 from edgesynth.remote.conversation import Event
 from edgesynth.remote.transport import LostError
+from edgesynth_rt.fields import Field
 from edgesynth_rt.files import sha256_of
 
 _PAUSE_S = 0.5
@@ -86,21 +87,26 @@ class _Journey:
 
 
 def _push_once(board: Board, files: Mapping[str, Outgoing], journey: _Journey) -> Sent:
-    plan = _plan(board, files)
-    missing = [path for path in files if path not in plan["have"]]
-    offsets = {path: int(plan["partial"].get(path, 0)) for path in missing}
-    if missing:
+    plan = board.answer(_plan(board, files))
+    have = {field.text() for field in plan["have"].items()}
+    begun = {path: field.integer(0, files[path].size) for path, field in _partial(plan, files)}
+    offsets = {path: begun.get(path, 0) for path in files if path not in have}
+    if offsets:
         total = sum(files[path].size - offset for path, offset in offsets.items())
-        _refuse_full(board, total, int(plan["free_bytes"]))
+        _refuse_full(board, total, plan["free_bytes"].integer(0, 1 << 62))
         _put(board, files, offsets, journey)
     return Sent(
-        root=str(plan["root"]),
+        root=plan["root"].text(),
         files=journey.files,
         bytes=journey.bytes,
         kept=len(files) - journey.files,
-        python=str(plan["python"]),
-        machine=str(plan["machine"]),
+        python=plan["python"].text(),
+        machine=plan["machine"].text(),
     )
+
+
+def _partial(plan: Field, files: Mapping[str, Outgoing]) -> list[tuple[str, Field]]:
+    return [(path, field) for path, field in plan["partial"].members() if path in files]
 
 
 def _plan(board: Board, files: Mapping[str, Outgoing]) -> Event:

@@ -33,6 +33,10 @@ class Transport(Protocol):
         """End what the transport keeps open; safe to call twice."""
 
 
+class UnreachableError(DeviceError):
+    """There was no connection at all: nothing has happened on the board."""
+
+
 class LostError(DeviceError):
     """The connection broke after it had worked: what was sent so far is kept on the board."""
 
