@@ -62,7 +62,7 @@ class SshServer:
     def cut(self) -> None:
         """Kill the server's side of every connection, as a board does that loses its power."""
         for pid in descendants(self.process.pid):
-            if "sshd" in _command(pid):
+            if "sshd" in command_of(pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
@@ -199,7 +199,8 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in listing.stdout.split()]
 
 
-def _command(pid: int) -> str:
+def command_of(pid: int) -> str:
+    """The words of a process's command, joined by blanks."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     return ""

@@ -64,7 +64,7 @@ class Shipment:
     @classmethod
     def of(cls, bundle: Bundle, runtime: Path) -> Shipment:
         """The files of an open `bundle` and the zipapp at `runtime`."""
-        folder = f"bundles/{bundle.id[:16]}"
+        folder = f"bundles/{bundle.name}"
         outgoing = {RUNTIME: Outgoing.of(runtime)}
         for relative, (path, sha256) in bundle.files().items():
             size = Path(path).stat().st_size
