@@ -8,11 +8,16 @@ import gc
 import random
 import time
 from array import array
+from collections import namedtuple
 
 from edgesynth_rt.errors import MeasurementError
 
 TURN_MS = 20.0
 MAX_TURN = 50
+
+
+Parts = namedtuple("Parts", "latency enqueue h2d compute d2h")
+"""One iteration on a GPU in ms, by the GPU's clock but for `enqueue`; see `tensorrt_runner`."""
 
 
 class Series(object):
@@ -22,10 +27,23 @@ class Series(object):
         self.start_ms = array("d")
         """When each iteration began, counted from the end of the warm-up."""
         self.latency_ms = array("d")
+        self.wall_ms = array("d")
+        """How long each call took, which is the latency where the runner tells none of its own."""
+        self.parts_ms = {}
+        """{"enqueue": ..., "h2d": ..., "compute": ..., "d2h": ...} of runners on a GPU."""
+
+    def add(self, start_ms, wall_ms, parts=None):
+        """Append one iteration; parts: its `Parts`, or None."""
+        self.start_ms.append(start_ms)
+        self.wall_ms.append(wall_ms)
+        self.latency_ms.append(wall_ms if parts is None else parts.latency)
+        if parts is not None:
+            for name in Parts._fields[1:]:
+                self.parts_ms.setdefault(name, array("d")).append(getattr(parts, name))
 
     def throughput_per_s(self, batch):
         """Inferences per second of a closed loop with `batch` inferences an iteration."""
-        return 1000.0 * batch * len(self.latency_ms) / sum(self.latency_ms)
+        return 1000.0 * batch * len(self.wall_ms) / sum(self.wall_ms)
 
 
 def measure(
@@ -38,6 +56,8 @@ def measure(
     watch=lambda share: None,
 ):
     """Time the callables `runners`, each call one iteration; returns a `Series` for each.
+
+    A callable returns None and is timed by `clock`, or the `Parts` that it timed itself.
 
     Every runner is first called for at least `warm_up_ms` (once at least). The measured part ends
     when every runner has `iterations` iterations and `duration_s` seconds a runner have passed,
@@ -87,7 +107,7 @@ def _warm_up(runner, warm_up_ms, clock):
 
     The first call is left out of the mean where there are more: it allocates.
     """
-    begin, first_ms = _call(runner, clock)
+    begin, first_ms, _ = _call(runner, clock)
     total_ms, calls = 0.0, 0
     while (clock() - begin) * 1000.0 < warm_up_ms:
         total_ms += _call(runner, clock)[1]
@@ -97,16 +117,15 @@ def _warm_up(runner, warm_up_ms, clock):
 
 def _take_turn(runner, turn, series, begin, clock):
     for _ in range(turn):
-        start, latency_ms = _call(runner, clock)
-        series.start_ms.append((start - begin) * 1000.0)
-        series.latency_ms.append(latency_ms)
+        start, wall_ms, parts = _call(runner, clock)
+        series.add((start - begin) * 1000.0, wall_ms, parts)
 
 
 def _call(runner, clock):
-    """(when the call began, how long it took in ms)."""
+    """(when the call began, how long it took in ms, its `Parts` or None)."""
     start = clock()
-    runner()
+    parts = runner()
     end = clock()
     if end < start:
         raise MeasurementError("the clock ran backwards; measure again")
-    return start, (end - start) * 1000.0
+    return start, (end - start) * 1000.0, parts
