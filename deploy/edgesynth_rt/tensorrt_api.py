@@ -110,11 +110,14 @@ class TensorRT(object):
         """Fill `network` from the bytes `onnx`; raises CheckError with the parser's errors."""
         parser = self.module.OnnxParser(network, self.log)
         if not parser.parse(onnx):
-            errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
-            reason = "; ".join(_one_line(error) for error in errors[:3]) or self.last_error()
+            errors = [parser.get_error(index) for index in range(min(parser.num_errors, 3))]
+            reason = "; ".join(
+                "%s: %s" % (self._ways["parser_error"](error), _one_line(error.desc()))
+                for error in errors
+            )
             raise CheckError(
                 "TensorRT %s does not take %s: %s; export the bundle for this TensorRT (--target)"
-                % (self.version, what, reason)
+                % (self.version, what, reason or self.last_error())
             )
         return parser  # its weights must outlive the build
 
@@ -182,6 +185,14 @@ def _explicit_batch(module):
 
 def _no_flags(module):
     return 0
+
+
+def _operator_of(error):
+    return "%s %s" % (error.node_operator(), error.node_name())
+
+
+def _node_of(error):
+    return "node %d" % error.node()
 
 
 def _pool_limit(module, config, size_bytes):
@@ -279,6 +290,8 @@ def _load_nothing(registry, path):
 _DIFFERENCES = (
     # required until 8.6, ignored in 10, gone in 11
     ("network_flags", "NetworkDefinitionCreationFlag.EXPLICIT_BATCH", _explicit_batch, _no_flags),
+    # from 10; what the error is about
+    ("parser_error", "ParserError.node_operator", _operator_of, _node_of),
     # from 8.4; the property is gone in 10
     ("workspace", "IBuilderConfig.set_memory_pool_limit", _pool_limit, _max_workspace_size),
     # both flags are gone in 11, which is always strongly typed

@@ -5,7 +5,6 @@ import numpy as np
 from edgesynth_rt.errors import CheckError
 from edgesynth_rt.samples import run_samples
 
-
 #: precision of an engine -> by how much of an output's largest value, and of each value, it may
 #: differ: half precision keeps 11 bits, 8-bit integers 7, and errors add up over the layers
 _COARSER = {"fp16": 0.01, "int8": 0.05}

@@ -70,7 +70,7 @@ def make_module(version, world):
     module = types.ModuleType("tensorrt")
     module.__version__ = version
     classes = record(version)
-    behaviours = {name: value for name, value in vars(_Behaviour(module, world)).items()}
+    behaviours = dict(vars(_Behaviour(module, world)))
     for name, members in classes.items():
         if "value" in members.values():
             setattr(module, name, _enumeration(name, members))
@@ -275,7 +275,12 @@ class _Behaviour(object):
         }
 
     def make_ParserError(self):  # noqa: N802
-        return {"desc": lambda self: self.state["text"]}
+        return {
+            "desc": lambda self: self.state["text"],
+            "node": lambda self: 7,
+            "node_name": lambda self: "/foo",
+            "node_operator": lambda self: "Foo",
+        }
 
     def make_INetworkDefinition(self):  # noqa: N802
         new = self._new
@@ -333,7 +338,9 @@ class _Behaviour(object):
 
         def entry(self, key):
             tensors = self.state["tensors"]
-            return tensors[key] if isinstance(key, int) else [t for t in tensors if t[0] == key][0]
+            if isinstance(key, int):
+                return tensors[key]
+            return tensors[index(self, key)]
 
         def dtype(self, key):
             wanted = entry(self, key)[2]
@@ -382,8 +389,8 @@ class _Behaviour(object):
             engine = self.state["engine"].state
             batch = [shape[0] for shape in self.state["shapes"].values()] or [None]
             arrays = {}
-            for name, is_input, dtype, shape in engine["tensors"]:
-                shape = tuple(batch[0] if extent == -1 else extent for extent in shape)
+            for name, is_input, dtype, extents in engine["tensors"]:
+                shape = tuple(batch[0] if extent == -1 else extent for extent in extents)
                 address = self.state["addresses"][name]
                 arrays[name] = _view(address, dtype, shape), is_input
             inputs = {name: array.copy() for name, (array, is_input) in arrays.items() if is_input}

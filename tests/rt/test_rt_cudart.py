@@ -84,14 +84,14 @@ def test_everything_is_given_back(library, control):
 def test_refusals(library, control):
     cuda = Cuda(library)
     control.es_fail_next(2)
-    with pytest.raises(MissingError, match="GPU has no memory left .cudaMalloc.*--workspace"):
+    with pytest.raises(MissingError, match=r"GPU has no memory left .cudaMalloc.*--workspace"):
         cuda.malloc(1 << 20)
     control.es_fail_next(700)
     with pytest.raises(MissingError, match="CUDA call cudaMalloc failed: unknown, error 700"):
         cuda.malloc(1)
     for count in (0, -1):
         control.es_devices(count)
-        with pytest.raises(MissingError, match="sees no GPU .*--runtime nvidia"):
+        with pytest.raises(MissingError, match=r"sees no GPU .*--runtime nvidia"):
             Cuda(library)
 
 

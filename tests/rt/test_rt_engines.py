@@ -1,4 +1,4 @@
-"""Engines from bundle to runner: built, verified, cached, rejected; with every TensorRT's interface."""
+"""Engines from bundle to runner: built, verified, cached, rejected, by every TensorRT's calls."""
 
 import json
 import os
@@ -164,7 +164,7 @@ def test_a_cache_that_others_write_in_is_refused(tmp_path):
     folder = tmp_path / "engines"
     folder.mkdir()
     folder.chmod(0o777)
-    with pytest.raises(UserError, match="others may write .* --cache, or `chmod 700` it"):
+    with pytest.raises(UserError, match=r"others may write .* --cache, or `chmod 700` it"):
         EngineCache(str(folder))
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"):
@@ -221,10 +221,10 @@ def test_int64_comes_as_int32_from_tensorrt_8(monkeypatch, library, tmp_path, ca
 
 def test_what_is_missing(monkeypatch, library, bundle, cache, tmp_path):
     host_gpu.install(monkeypatch, library)
-    with pytest.raises(MissingError, match="no plugin library at .*gone.so"):
+    with pytest.raises(MissingError, match=r"no plugin library at .*gone.so"):
         TensorRTBackend(cache=cache, plugins=str(tmp_path / "gone.so"))
     (tmp_path / "text.so").write_text("no library")
-    with pytest.raises(MissingError, match="does not load .*build it on this board"):
+    with pytest.raises(MissingError, match=r"does not load .*build it on this board"):
         TensorRTBackend(cache=cache, plugins=str(tmp_path / "text.so"))
     with pytest.raises(UserError, match="fixed batch of 1, not 4"):
         TensorRTBackend(cache=cache).open(bundle, batch=4)

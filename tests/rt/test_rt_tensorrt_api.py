@@ -104,7 +104,7 @@ def test_a_type_that_numpy_lacks():
     engine = api.module.Runtime(api.log).deserialize_cuda_engine(b'PLAN00000009["a", {}]')
     engine.state["tensors"] = [("x", True, "float32", (1,))]
     type(engine).get_tensor_dtype = lambda self, name: api.module.DataType.FP8
-    with pytest.raises(UserError, match="tensor x of the engine is DataType.FP8"):
+    with pytest.raises(UserError, match=r"tensor x of the engine is DataType.FP8"):
         api.tensors(engine)
 
 
@@ -130,12 +130,13 @@ def test_refusals_carry_the_words_of_tensorrt(version):
     builder = api.module.Builder(api.log)
     network = api.create_network(builder)
     world.parse_error = "No importer registered for op: Foo\n(at x.cpp:1)"
-    with pytest.raises(CheckError, match="does not take x.onnx: No importer .* op: Foo .at x"):
+    place = "node 7" if before(version, "10.0.0") else "Foo /foo"
+    with pytest.raises(CheckError, match=r"does not take x.onnx: %s: No importer .* Foo" % place):
         api.parse(network, b"", "x.onnx")
     world.parse_error, world.build_error = None, "Internal Error: (Could not find any impl"
-    with pytest.raises(CheckError, match="builds no engine of x.onnx: Internal Error.*workspace"):
+    with pytest.raises(CheckError, match=r"builds no engine of x.onnx: Internal Error.*workspace"):
         api.build(builder, network, builder.create_builder_config(), "x.onnx")
-    with pytest.raises(CheckError, match="does not load the engine of x.onnx: Version tag"):
+    with pytest.raises(CheckError, match=r"does not load the engine of x.onnx: Version tag"):
         api.deserialize(b"another", "x.onnx")
 
 
