@@ -27,11 +27,18 @@ def open_bundle(path):
     """
     path = str(path)
     if os.path.isdir(path):
+        if not os.path.lexists(os.path.join(path, MANIFEST)):
+            raise UserError(
+                "%s is no bundle, it has no %s; make one with `edgesynth export`" % (path, MANIFEST)
+            )
         return Bundle(path, path)
     if not os.path.isfile(path):
         raise UserError("there is no bundle at %s; make one with `edgesynth export`" % path)
     if not path.endswith(".tar"):
-        raise UserError("%s is neither a bundle folder nor a .tar file of one" % path)
+        raise UserError(
+            "%s is neither a bundle folder nor a .tar file of one; make one with "
+            "`edgesynth export`" % path
+        )
     temporary = tempfile.mkdtemp(prefix="edgesynth-")
     try:
         return Bundle(archive.unpack(path, temporary), path, temporary)

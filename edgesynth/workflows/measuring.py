@@ -79,10 +79,16 @@ def measure_bundles(
         for runner, bundle in zip(runners, bundles, strict=True):
             verify_golden(runner, bundle)
         device = host.device_facts()
+        accuracies = [  # before the timing, so that data that do not fit are refused at once
+            _accuracy(runner, bundle, dataset, progress)
+            for runner, bundle in zip(runners, bundles, strict=True)
+        ]
         series = _time(bundles, runners, batches, plan, progress)
         run = uuid.uuid4().hex if shared else None
         found = []
-        for bundle, runner, batch, times in zip(bundles, runners, batches, series, strict=True):
+        for bundle, runner, batch, times, accuracy in zip(
+            bundles, runners, batches, series, accuracies, strict=True
+        ):
             record = measured(
                 bundle,
                 times,
@@ -91,7 +97,7 @@ def measure_bundles(
                 device=device,
                 software={**host.software_facts(), runner.name: runner.version},
                 energy=energy,
-                accuracy=_accuracy(runner, bundle, dataset, progress),
+                accuracy=accuracy,
                 measurement=_measurement(plan, runner, run),
                 validity=doubts(device, times.latency_ms),
                 percentiles=PERCENTILES + plan.percentiles,

@@ -91,7 +91,7 @@ def test_a_changed_byte_is_refused(tmp_path, name):
     assert name + " was changed" in refused(folder)
 
 
-@pytest.mark.parametrize("name", ["main.onnx", "golden.npz", "manifest.json"])
+@pytest.mark.parametrize("name", ["main.onnx", "golden.npz"])
 def test_a_missing_file_is_refused(tmp_path, name):
     folder = write_bundle(tmp_path / "b")
     os.remove(os.path.join(folder, name))
@@ -100,6 +100,7 @@ def test_a_missing_file_is_refused(tmp_path, name):
 
 def test_nothing_there(tmp_path):
     assert "there is no bundle at" in refused(tmp_path / "none.bundle")
+    assert "is no bundle, it has no manifest.json" in refused(tmp_path)
     (tmp_path / "file.zip").write_bytes(b"PK")
     assert "neither a bundle folder nor a .tar" in refused(tmp_path / "file.zip")
 
