@@ -87,6 +87,7 @@ class Cuda(object):
             function = getattr(self._library, name)
             function.argtypes = arguments
             function.restype = ctypes.c_char_p if name == "cudaGetErrorString" else _INT
+        self.spin = spin
         self._event_flags = 0 if spin else _EVENT_BLOCKING
         count = ctypes.c_int()
         status = self._library.cudaGetDeviceCount(ctypes.byref(count))

@@ -23,7 +23,9 @@ Parts = namedtuple("Parts", "latency enqueue h2d compute d2h")
 class Series(object):
     """The iterations of one runner in the order of measuring."""
 
-    def __init__(self):
+    def __init__(self, begin_s=0.0):
+        self.begin_s = begin_s
+        """When the warm-up ended, by the clock that was measured with."""
         self.start_ms = array("d")
         """When each iteration began, counted from the end of the warm-up."""
         self.latency_ms = array("d")
@@ -40,6 +42,22 @@ class Series(object):
         if parts is not None:
             for name in Parts._fields[1:]:
                 self.parts_ms.setdefault(name, array("d")).append(getattr(parts, name))
+
+    def ends_s(self):
+        """When each iteration ended, by the clock that was measured with."""
+        return [
+            self.begin_s + (start + wall) / 1000.0
+            for start, wall in zip(self.start_ms, self.wall_ms)
+        ]
+
+    def extend(self, later):
+        """Append a `Series` of the same runner that was measured afterwards."""
+        offset_ms = (later.begin_s - self.begin_s) * 1000.0
+        self.start_ms.extend(start + offset_ms for start in later.start_ms)
+        self.latency_ms.extend(later.latency_ms)
+        self.wall_ms.extend(later.wall_ms)
+        for name, times in later.parts_ms.items():
+            self.parts_ms.setdefault(name, array("d")).extend(times)
 
     def throughput_per_s(self, batch):
         """Inferences per second of a closed loop with `batch` inferences an iteration."""
@@ -74,7 +92,6 @@ def measure(
     slowest_ms = max([_warm_up(runner, warm_up_ms, clock) for runner in runners])
     turn = max(1, min(MAX_TURN, int(TURN_MS / slowest_ms) if slowest_ms > 0 else MAX_TURN))
     lead_in = len(runners) > 1 and turn > 1
-    series = [Series() for _ in runners]
     order = list(range(len(runners)))
     draw = random.Random(seed)  # noqa: S311 - an order, no secret
     collecting = gc.isenabled()
@@ -82,6 +99,7 @@ def measure(
     gc.disable()  # a collection inside an iteration would be charged to the network
     try:
         begin = clock()
+        series = [Series(begin) for _ in runners]
         while True:
             passed_s = clock() - begin
             count = len(series[0].latency_ms)

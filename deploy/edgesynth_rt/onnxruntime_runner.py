@@ -31,6 +31,7 @@ class OnnxRuntimeRunner(object):
 
     name = "onnxruntime"
     precision = None
+    facts = {}
 
     def __init__(self, bundle, threads=1, shared=False):
         onnxruntime = import_onnxruntime()

@@ -1,5 +1,8 @@
 """Records: what was found out about a bundle, measured or predicted, never both (Python 3.6).
 
+A record whose energy comes from a replayed power log is "replayed": it looks like a measured one,
+and proves nothing about any board.
+
 Format `edgesynth.record/1`, see ARCHITECTURE.md. One reader checks both kinds. The latencies of
 every iteration lie in a file beside the record, which it names under "raw".
 """
@@ -38,7 +41,7 @@ def measured(
     percentiles=PERCENTILES,
     command="",
 ):
-    """A record of kind "measured".
+    """A record of kind "measured", or "replayed" when `energy` says so.
 
     bundle: an open Bundle; series: a `measure.Series`; batch: inferences per iteration; device,
     software: see `host`; energy, accuracy: a result or {"not_measured": reason}; measurement: how
@@ -48,7 +51,7 @@ def measured(
     """
     return {
         "schema": SCHEMA,
-        "kind": "measured",
+        "kind": "replayed" if energy.get("replayed") else "measured",
         "name": bundle.name,
         "bundle": {"name": bundle.name, "id": bundle.id},
         "device": device,
@@ -162,7 +165,7 @@ def check_record(document, where):
     """
     root = Field(document, where, _REMEDY)
     root["schema"].one_of([SCHEMA])
-    kind = root["kind"].one_of(["measured", "predicted"])
+    kind = root["kind"].one_of(["measured", "replayed", "predicted"])
     check_name(root["name"])
     check_name(root["bundle"]["name"])
     if root["bundle"].given("id"):
@@ -210,10 +213,10 @@ def _rounded(summary):
 
 def _check_kind(root, kind):
     """What only one kind may hold."""
-    if kind == "measured":
+    if kind != "predicted":
         for key in ("layers", "model"):
             if root.given(key):
-                raise root[key].refuse("absent in a measured record")
+                raise root[key].refuse("absent in a %s record" % kind)
         if root["raw"].value is not None:
             check_name(root["raw"])
         return
@@ -262,7 +265,7 @@ def _check_accuracy(field, kind):
     if _absent(field):
         return
     field["value"].number(0, 1)
-    if kind == "measured":
+    if kind != "predicted":
         field["n"].integer(1, _MAX_COUNT)
         field["data"].text()
         field["split"].text(100)

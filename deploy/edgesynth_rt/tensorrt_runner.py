@@ -37,6 +37,11 @@ class TensorRTRunner(object):
         self.version = api.version
         self.threads = None
         self.mapped = mapped
+        self.facts = {
+            "transfers": "none, mapped memory" if mapped else "copied",
+            "waiting": "spin" if cuda.spin else "blocking",
+        }
+        """How it runs, for a record's `measurement`."""
         self._bundle, self._cuda = bundle, cuda
         self._stream = cuda.stream()
         self._events = [cuda.event() for _ in range(6)]
