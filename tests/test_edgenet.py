@@ -133,7 +133,7 @@ def test_a_folder_is_replaced_only_by_a_whole_one(
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(edgenet, "save_file", full)
+    monkeypatch.setattr(edgenet, "write_bytes", full)
     with pytest.raises(UserError, match="disk full"):
         edgenet.save(child, folder)
     assert sorted(p.name for p in tmp_path.iterdir()) == before

@@ -5,7 +5,8 @@ The host sends this file's source over the connection and runs it, so a board ne
 
     {"do": "plan", "root", "files": [{"path", "size", "sha256"}]}   -> {"done": true, "have", ...}
     {"do": "put", ..., files with "offset"} and the bytes           -> {"stored": path} ... done
-    {"do": "run", "root", "argv", "env"}                            -> {"talk": line} ... {"exit"}
+    {"do": "run", "root", "argv", "env", "results"}                 -> {"talk": line} ... {"exit"}
+    {"do": "list", "root", "path"}                                  -> {"done": true, "files"}
     {"do": "get", "root", "path", "most"}                           -> {"data": base64} ... done
     {"do": "remove", "root", "path"} and {"do": "clean", "root"}    -> done
 
@@ -66,6 +67,7 @@ class Agent(object):
                 "plan": self._plan,
                 "put": self._put,
                 "run": self._run,
+                "list": self._list,
                 "get": self._get,
                 "remove": self._remove,
                 "clean": self._clean,
@@ -146,6 +148,8 @@ class Agent(object):
 
     def _run(self, root, request):
         environment = dict(os.environ, **request.get("env", {}))
+        if request.get("results"):  # a folder for what the program writes
+            os.makedirs(inside(root, request["results"]), exist_ok=True)
         with tempfile.TemporaryFile() as out:
             try:
                 child = subprocess.Popen(  # noqa: S603 - a list, no shell
@@ -200,6 +204,13 @@ class Agent(object):
             if line.strip():
                 self._say({"talk": line.decode("utf-8", "replace")[:1000]})
         return rest
+
+    def _list(self, root, request):
+        """The plain files of one folder and their sizes in bytes."""
+        folder = inside(root, request["path"])
+        paths = {name: os.path.join(folder, name) for name in sorted(os.listdir(folder))}
+        sizes = {name: os.lstat(path).st_size for name, path in paths.items() if plain(path)}
+        self._say({"done": True, "files": sizes})
 
     def _get(self, root, request):
         path = inside(root, request["path"])
@@ -268,7 +279,7 @@ def open_root(stated, make):
     os.makedirs(root, exist_ok=True)
     try:
         with open(marker, "x") as stream:
-            json.dump({"schema": "edgesynth.remote/1", "made": made}, stream)
+            json.dump({"made": made}, stream)
     except FileExistsError:  # another conversation was faster
         pass
     return root
@@ -283,6 +294,11 @@ def inside(root, relative):
     if os.path.realpath(folder) != folder:
         raise Refused("the path %r goes through a link on the board" % relative)
     return os.path.join(folder, parts[-1])
+
+
+def plain(path):
+    """Whether `path` is a file of its own, no link and no device."""
+    return os.path.isfile(path) and not os.path.islink(path)
 
 
 def sha256_of(path):

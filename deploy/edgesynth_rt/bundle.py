@@ -125,6 +125,21 @@ class Bundle(object):
         }
 
     @property
+    def inputs(self):
+        """What the first stage takes: dicts of `name`, `dtype`, `shape`."""
+        return self.stages[0].inputs
+
+    @property
+    def outputs(self):
+        """What the last stage gives: dicts of `name`, `dtype`, `shape`."""
+        return self.stages[-1].outputs
+
+    @property
+    def batch(self):
+        """The fixed batch, or None when it is dynamic."""
+        return self.stages[0].batch
+
+    @property
     def single_stage(self):
         """The only stage; raises UserError where a policy joins several."""
         policy = self.manifest.get("policy") is not None

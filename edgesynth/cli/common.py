@@ -28,10 +28,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Output:
     """Where one command writes: `result` to stdout, everything else to stderr."""
 
-    def __init__(self, as_json: bool, quiet: bool, verbose: int) -> None:
+    def __init__(self, as_json: bool, quiet: bool) -> None:
         self.as_json = as_json
         self.quiet = quiet
-        self.verbose = verbose
 
     @property
     def progress(self) -> Progress:
@@ -64,10 +63,16 @@ def output_options(command: F) -> F:
 
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
     @click.option("-q", "--quiet", is_flag=True, help="No talk and no progress on stderr.")
-    @click.option("-v", "--verbose", count=True, help="More talk on stderr.")
+    @click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        help="With an error, also show where in the code it arose.",
+    )
     @functools.wraps(command)
-    def wrapped(*args: Any, as_json: bool, quiet: bool, verbose: int, **kwargs: Any) -> Any:
-        return command(*args, output=Output(as_json, quiet, verbose), **kwargs)
+    def wrapped(*args: Any, as_json: bool, quiet: bool, **kwargs: Any) -> Any:
+        return command(*args, output=Output(as_json, quiet), **kwargs)
 
     return wrapped  # type: ignore[return-value]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from edgesynth.cli.boards import on_board_options, reach_options
 from edgesynth.cli.common import Output, output_options, seed_option
 from edgesynth.cli.measuring import measuring_options
-from edgesynth.cli.reaching import reach_options
 
 if TYPE_CHECKING:
     from edgesynth.workflows.deploy import Reach
@@ -40,14 +40,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="A bound such as latency_p95<=15ms; needs --bench; exit 1 when one does not hold.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "fp16", "int8"]),
-    default="fp32",
-    show_default=True,
-    help="Of the engines.",
-)
-@click.option("--workspace", type=click.IntRange(1), help="MiB that building an engine may use.")
+@on_board_options
 @reach_options
 @measuring_options
 @seed_option
@@ -62,8 +55,7 @@ def command(
     clean: bool,
     out: Path,
     requirements: tuple[str, ...],
-    precision: str,
-    workspace: int | None,
+    on_board: dict[str, Any],
     plan: MeasuringPlan,
     reach: Reach,
 ) -> int:
@@ -92,8 +84,7 @@ def command(
         plan=DeployPlan(
             bench=bench,
             clean=clean,
-            precision=precision,
-            workspace_mib=workspace,
+            **on_board,
             measuring=plan,
             requirements=parse_requirements(requirements),
             out=out,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from edgesynth.cli.common import Output, output_options, seed_option
+from edgesynth.cli.training import training_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
 
 @click.command("evolve")
 @click.argument("parent")
-@click.option("--data", required=True, help="fashion-mnist, cifar10:DIR, imagefolder:DIR, ...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder to make.")
-@click.option("--weights", type=click.Path(path_type=Path), help="State dict of PARENT.")
+@training_options(epochs=4, each="each offspring")
 @click.option(
     "--generations",
     type=click.IntRange(2),
@@ -46,29 +46,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Bounds such as accuracy>=0.905, params<=43k, macs<=1.2M.",
 )
-@click.option(
-    "--epochs",
-    type=click.IntRange(1),
-    default=4,
-    show_default=True,
-    help="Passes over the data for each offspring.",
-)
-@click.option(
-    "--batch",
-    type=click.IntRange(1),
-    default=64,
-    show_default=True,
-    help="Images per training step.",
-)
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(0),
-    default=2e-3,
-    show_default=True,
-    help="At its peak.",
-)
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
-@click.option("--trust", multiple=True, help="A factory that a .edgenet may import and call.")
 @seed_option
 @output_options
 def command(output: Output, **options: Any) -> int:

@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 from torch import nn
 
 from edgesynth.core.errors import UserError
@@ -39,7 +40,7 @@ def save(network: Network, folder: Path) -> NetworkDescription:
         tensors[_MASK + name] = torch.from_numpy(np.packbits(mask.cpu().numpy()))
     with new_folder(folder) as temporary:
         weights = Path(temporary) / "weights.safetensors"
-        save_file(tensors, str(weights))
+        write_bytes(weights, serialize(tensors))
         description = msgspec.structs.replace(
             network.description, weights_sha256=sha256_of(weights)
         )
@@ -79,7 +80,7 @@ def load(folder: Path, *, trust: Collection[str] = ()) -> Network:
     description = read_description(folder)
     path = folder / "weights.safetensors"
     tensors = _read_tensors(path, description.weights_sha256)
-    module = _build(description.architecture, folder, trust)
+    module = build(description.architecture, folder, trust)
     try:
         apply_kept(module, description.kept)
     except ValueError as error:
@@ -134,7 +135,12 @@ def load_weights(module: nn.Module, tensors: dict[str, torch.Tensor], origin: st
     module.load_state_dict(tensors)
 
 
-def _build(architecture: Architecture, folder: Path, trust: Collection[str]) -> nn.Module:
+def build(architecture: Architecture, folder: Path, trust: Collection[str]) -> nn.Module:
+    """The whole `architecture` with fresh weights, before any channel is taken away.
+
+    `folder` names the network in messages. Raises UserError when the architecture is unknown, or
+    is a factory that is not in `trust`.
+    """
     kind, _, name = architecture.source.partition(":")
     if kind == "zoo":
         return zoo.build(name, **architecture.arguments)

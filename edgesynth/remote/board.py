@@ -93,16 +93,24 @@ class Board:
         *,
         hear: Callable[[str], None] = lambda line: None,
         env: Mapping[str, str] | None = None,
+        results: str | None = None,
     ) -> Finished:
         """Run `argv` in the remote folder; `hear` receives each line of its standard error.
+
+        env: further variables; results: a folder below the remote one that is made beforehand.
 
         The program and its children end with the conversation: done, timed out or cancelled.
         """
         done = self.ask(
-            {"do": "run", "argv": list(argv), "env": dict(env or {})},
+            {"do": "run", "argv": list(argv), "env": dict(env or {}), "results": results},
             hear=lambda event: hear(shown(str(event.get("talk", "")), 200)),
         )
         return Finished(self.answer(done)["exit"].integer(0, 255), str(done.get("out", "")))
+
+    def names(self, path: str) -> set[str]:
+        """The names of the files in the folder at `path` below the remote folder."""
+        done = self.ask({"do": "list", "path": path}, timeout_s=SHORT_S)
+        return {name for name, _ in self.answer(done)["files"].members()}
 
     def get(self, path: str, *, most: int) -> bytes:
         """The file at `path` below the remote folder, at most `most` bytes, hash verified."""

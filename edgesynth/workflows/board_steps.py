@@ -24,12 +24,13 @@ from edgesynth.remote.sync import Outgoing, Sent, push
 from edgesynth.workflows.measuring import MeasuringPlan
 from edgesynth_rt import files, strict_json
 from edgesynth_rt.bundle import Bundle
-from edgesynth_rt.record import SUFFIX, check_record, read_times
+from edgesynth_rt.record import RAW_SUFFIX, SUFFIX, check_record, read_times
 
 RUNTIME = "runtime/edgesynth_rt.pyz"
-_ENGINES = "engines"
-_MAX_RECORD_BYTES = 16 << 20
-_MAX_TIMES_BYTES = 256 << 20
+_TRACE_SUFFIX = ".power.json"
+_ERROR_PREFIX = "edgesynth_rt: "
+_ENGINES, _CACHE = "engines", "cache"
+_MAX_FETCHED_BYTES = 256 << 20
 _KINDS: dict[int, type[EdgesynthError]] = {
     kind.exit_code: kind
     for kind in (CheckError, UserError, DeviceError, MissingError, MeasurementError)
@@ -46,7 +47,13 @@ class DeployPlan:
     clean: bool = False
     """Leave nothing on the boards, whether it went well or not."""
     precision: str = "fp32"
+    """Of engines."""
     workspace_mib: int | None = None
+    lock_clocks: bool = False
+    idle_s: float | None = None
+    """Idle power is measured first for so long; None leaves that to the board."""
+    until_ci: float | None = None
+    """Measure until the energy's 95 % interval is this share of it, half its width."""
     measuring: MeasuringPlan = field(default_factory=MeasuringPlan)
     requirements: Sequence[Requirement] = ()
     out: Path | None = None
@@ -60,16 +67,20 @@ class Shipment:
     bundle: Bundle
     folder: str
     files: Mapping[str, Outgoing]
+    data: str | None
+    """Path of the data set among the files."""
 
     @classmethod
-    def of(cls, bundle: Bundle, runtime: Path) -> Shipment:
-        """The files of an open `bundle` and the zipapp at `runtime`."""
+    def of(cls, bundle: Bundle, runtime: Path, data: Path | None = None) -> Shipment:
+        """An open `bundle`, the zipapp at `runtime`, and labelled images at `data`."""
         folder = f"bundles/{bundle.name}"
         outgoing = {RUNTIME: Outgoing.of(runtime)}
         for relative, (path, sha256) in bundle.files().items():
             size = Path(path).stat().st_size
             outgoing[f"{folder}/{relative}"] = Outgoing(Path(path), sha256, size)
-        return cls(bundle, folder, outgoing)
+        if data is not None:
+            outgoing[f"data/{data.name}"] = Outgoing.of(data)
+        return cls(bundle, folder, outgoing, f"data/{data.name}" if data else None)
 
 
 class BoardJob:
@@ -81,63 +92,97 @@ class BoardJob:
         self._name = name
         self._shipment = shipment
         self._plan = plan
+        self._root = ""
 
     def send(self, watch: Callable[[int, int], None]) -> Sent:
         """Bring runtime and bundle over; only what the board does not have."""
         sent = push(self._board, self._shipment.files, watch=watch)
         self.done["sent"] = {"files": sent.files, "bytes": sent.bytes, "kept": sent.kept}
         self.done["python"], self.done["machine"] = sent.python, sent.machine
+        self._root = sent.root
         return sent
 
     def probe(self, hear: Note) -> None:
         """What the board is and has."""
-        self.done["probe"] = self._runtime(["probe"], hear)
+        found = self.done["probe"] = self._runtime(["probe"], hear)
+        module, software = found["device"].get("module"), []
+        if found.get("jetpack"):
+            software.append(f"JetPack {found['jetpack']}")
+        software += [
+            f"{name} {found[key]['version']}"
+            for key, name in (("tensorrt", "TensorRT"), ("onnxruntime", "onnxruntime"))
+            if "version" in found[key]
+        ]
+        hear(f"{module}, {', '.join(software) or 'nothing that runs a bundle'}")
 
     def build(self, hear: Note) -> None:
-        """Make and verify the engines, or find them in the board's cache."""
-        self.done["build"] = self._runtime(["build", self._shipment.folder, *self._options()], hear)
+        """Make and verify the engines, or find them in the board's cache.
+
+        Where ONNX Runtime is to run the bundle, or nothing else is there, none are built.
+        """
+        backend = self._plan.measuring.backend
+        missing = self.done["probe"]["tensorrt"].get("missing")
+        if backend == "onnxruntime" or (backend == "auto" and missing):
+            self.done["build"] = {"not_built": missing or "--backend onnxruntime"}
+            return
+        words = ["build", self._shipment.folder, *self._engine_options()]
+        self.done["build"] = self._runtime(words, hear)
 
     def verify(self, hear: Note) -> None:
         """Golden outputs on the board."""
-        words = ["verify", self._shipment.folder, *self._options()]
-        self.done["verify"] = self._runtime(words, hear)
+        words = ["verify", self._shipment.folder, "--backend", self._plan.measuring.backend]
+        self.done["verify"] = self._runtime([*words, *self._engine_options()], hear)
 
     def bench(self, hear: Note) -> None:
         """Measure, bring the record back, judge and write it."""
         folder = f"records/{uuid.uuid4().hex}"
         path = f"{folder}/{self._shipment.bundle.name}{SUFFIX}"
-        plan = self._plan.measuring
-        words = ["bench", self._shipment.folder, *self._options(), "--out", path]
-        words += ["--duration", f"{plan.duration_s:g}", "--warm-up", f"{plan.warm_up_ms:g}"]
-        words += ["--iterations", str(plan.iterations), "--power", plan.power]
-        if plan.percentiles:
-            words += ["--percentile", ",".join(f"{percent:g}" for percent in plan.percentiles)]
-        self._runtime(words, hear)
-        record = self._fetch(path)
+        words = ["bench", self._shipment.folder, "--backend", self._plan.measuring.backend]
+        words += [*self._engine_options(), *self._bench_options(), "--out", path]
+        self._runtime(words, hear, results=folder)
+        self.done["record"] = self._fetch(folder)
         self._board.remove(folder)
-        self.done["record"] = record
 
-    def _options(self) -> list[str]:
+    def _engine_options(self) -> list[str]:
         """Options that build, verify and bench share, so that all speak of one engine."""
-        plan = self._plan.measuring
-        words = ["--backend", plan.backend, "--precision", self._plan.precision]
-        words += ["--cache", _ENGINES, "--threads", str(plan.threads)]
-        if plan.batch is not None:
-            words += ["--batch", str(plan.batch)]
+        words = ["--precision", self._plan.precision, "--cache", _ENGINES]
+        if self._plan.measuring.batch is not None:
+            words += ["--batch", str(self._plan.measuring.batch)]
         if self._plan.workspace_mib is not None:
             words += ["--workspace", str(self._plan.workspace_mib)]
         return words
 
-    def _runtime(self, words: Sequence[str], hear: Note) -> dict[str, Any]:
+    def _bench_options(self) -> list[str]:
+        plan = self._plan.measuring
+        words = ["--duration", f"{plan.duration_s:g}", "--warm-up", f"{plan.warm_up_ms:g}"]
+        words += ["--iterations", str(plan.iterations), "--threads", str(plan.threads)]
+        words += ["--power", plan.power]
+        if plan.percentiles:
+            words += ["--percentile", ",".join(f"{percent:g}" for percent in plan.percentiles)]
+        if self._shipment.data is not None:
+            words += ["--data", self._shipment.data, "--data-name", str(plan.data)]
+        if self._plan.idle_s is not None:
+            words += ["--idle", f"{self._plan.idle_s:g}"]
+        if self._plan.until_ci is not None:
+            words += ["--until-ci", f"{self._plan.until_ci:g}"]
+        return [*words, *(["--lock-clocks"] if self._plan.lock_clocks else [])]
+
+    def _runtime(
+        self, words: Sequence[str], hear: Note, results: str | None = None
+    ) -> dict[str, Any]:
         """One command of the device runtime; returns its one document."""
         said: list[str] = []
 
         def listen(line: str) -> None:
             said.append(line)
-            hear(line)
+            if not line.startswith(_ERROR_PREFIX):  # told once, as the error that it is
+                hear(line)
 
         finished = self._board.run(
-            [self._board.python, RUNTIME, *words], hear=listen, env=self._environment()
+            [self._board.python, RUNTIME, *words],
+            hear=listen,
+            env=self._environment(),
+            results=results,
         )
         if finished.exit_code != 0:
             raise self._failure(words[0], finished.exit_code, finished.out, said)
@@ -148,9 +193,14 @@ class BoardJob:
         return document
 
     def _environment(self) -> dict[str, str]:
-        """JetPack 4's numpy dies on a Cortex-A57 ("Illegal instruction") without being told."""
-        arm = self.done.get("machine") == "aarch64"
-        return {"OPENBLAS_CORETYPE": "ARMV8"} if arm else {}
+        """What the runtime's libraries write stays in the remote folder; and JetPack 4's numpy
+        dies on a Cortex-A57 ("Illegal instruction") without being told what that is."""
+        arm = self.done["machine"] == "aarch64"
+        return {
+            "XDG_CACHE_HOME": f"{self._root}/{_CACHE}",
+            "CUDA_CACHE_PATH": f"{self._root}/{_CACHE}/cuda",
+            **({"OPENBLAS_CORETYPE": "ARMV8"} if arm else {}),
+        }
 
     def _failure(self, word: str, code: int, out: str, said: Sequence[str]) -> EdgesynthError:
         """The board's own error, under the same exit code."""
@@ -164,28 +214,31 @@ class BoardJob:
             message = f"{word} ended with {code}: {last}"
         return _KINDS.get(code, DeviceError)(f"{self._name}: {shown(message, 500)}")
 
-    def _fetch(self, path: str) -> dict[str, Any]:
-        """The record at `path` on the board, checked, judged, and written where `out` says."""
-        what = f"the record of {self._name}"
-        record = strict_json.parse(self._board.get(path, most=_MAX_RECORD_BYTES), what)
+    def _fetch(self, folder: str) -> dict[str, Any]:
+        """The record in `folder` on the board, checked, judged, and written where `out` says."""
+        name, what = self._shipment.bundle.name, f"the record of {self._name}"
+        data = self._board.get(f"{folder}/{name}{SUFFIX}", most=_MAX_FETCHED_BYTES)
+        record = strict_json.parse(data, what)
         check_record(record, what)
-        if record["bundle"]["id"] != self._shipment.bundle.id:
-            raise DeviceError(f"{what} is about another bundle; deploy again")
+        if record["bundle"]["id"] != self._shipment.bundle.id or record["kind"] == "predicted":
+            raise DeviceError(f"{what} is not a measurement of this bundle; deploy again")
         record["requirements"] = judge_record(record, self._plan.requirements)
         if self._plan.out is None:
-            return dict(record, raw=None)
-        return self._write(record, path, self._plan.out)
+            return {**record, "raw": None}
+        return self._write(record, folder, self._plan.out / self._name)
 
-    def _write(self, record: dict[str, Any], path: str, out: Path) -> dict[str, Any]:
-        """Write record and raw latencies to this board's folder; they must fit each other."""
-        folder = out / self._name
-        target = folder / f"{self._shipment.bundle.name}{SUFFIX}"
-        folder.mkdir(parents=True, exist_ok=True)
-        raw = record["raw"]
-        if raw is not None:
-            beside = f"{path.rpartition('/')[0]}/{raw}"
-            files.write_bytes(str(folder / raw), self._board.get(beside, most=_MAX_TIMES_BYTES))
-            read_times(str(target), record)
-        files.write_json(str(target), record)
+    def _write(self, record: dict[str, Any], folder: str, out: Path) -> dict[str, Any]:
+        """Write latencies, power trace and record to `out`; the latencies must be the record's."""
+        name = self._shipment.bundle.name
+        beside = {f"{name}{_TRACE_SUFFIX}"}
+        if record["raw"] is not None:
+            record["raw"] = f"{name}{RAW_SUFFIX}"  # our own name, not one that the board chose
+            beside.add(record["raw"])
+        for wanted in sorted(beside & self._board.names(folder)):
+            data = self._board.get(f"{folder}/{wanted}", most=_MAX_FETCHED_BYTES)
+            files.write_bytes(out / wanted, data)
+        target = out / f"{name}{SUFFIX}"
+        read_times(target, record)
+        files.write_json(target, record)
         self.done["record_file"] = str(target)
         return record

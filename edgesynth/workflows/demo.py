@@ -47,7 +47,11 @@ class DemoPlan:
 
 
 def demo(
-    out: Path, *, plan: DemoPlan | None = None, force: bool = False, progress: Progress | None = None
+    out: Path,
+    *,
+    plan: DemoPlan | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Do the whole job in the folder `out` and return what came of it.
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgesynth.core.errors import DeviceError, EdgesynthError, UserError
 from edgesynth.core.progress import Progress, Silent, Task
 from edgesynth.core.verdicts import all_hold
-from edgesynth.device.zipapp import write_zipapp
+from edgesynth.device.zipapp import NAME, write_runtime
 from edgesynth.remote.board import REMOTE_FOLDER, Board
 from edgesynth.remote.hosts import Host, check_distinct
 from edgesynth.remote.local import ADDRESS, LocalTransport
@@ -23,6 +25,7 @@ from edgesynth.remote.ssh import SshTransport
 from edgesynth.remote.transport import Cancelled, UnreachableError
 from edgesynth.workflows.board_steps import BoardJob, DeployPlan, Note, Shipment
 from edgesynth_rt.bundle import open_bundle
+from edgesynth_rt.labelled_images import write_images
 
 SCHEMA = "edgesynth.deployment/1"
 _MOST_AT_ONCE = 16
@@ -66,9 +69,10 @@ def deploy(
     cancel = threading.Event()
     with tempfile.TemporaryDirectory(prefix="edgesynth-") as folder, open_bundle(bundle) as opened:
         boards = [_board(host, reach, folder, cancel) for host in hosts]
-        runtime = Path(folder) / "edgesynth_rt.pyz"
-        write_zipapp(runtime)
-        shipment = Shipment.of(opened, runtime)
+        runtime = Path(folder) / NAME
+        write_runtime(runtime)
+        shipment = Shipment.of(opened, runtime, _data(plan, Path(folder), progress))
+        _make_room(plan, hosts)
         label = f"deploy {opened.name} to {len(hosts)} board{'s' * (len(hosts) > 1)}"
         with progress.track(label, len(hosts)) as task:
             run = _Run(shipment, plan, progress, task, cancel)
@@ -79,6 +83,32 @@ def deploy(
             "hosts": outcomes,
             "exit_code": _exit_code(outcomes),
         }
+
+
+def _data(plan: DeployPlan, folder: Path, progress: Progress) -> Path | None:
+    """The test split as one file for the boards; None where no accuracy is wanted."""
+    if not plan.bench or plan.measuring.data is None:
+        return None
+    from edgesynth.data.source import load_dataset
+
+    test = load_dataset(plan.measuring.data, seed=0, progress=progress).test
+    path = folder / "test.npz"
+    write_images(path, test.images(np.arange(len(test))), test.labels)
+    return path
+
+
+def _make_room(plan: DeployPlan, hosts: Sequence[Host]) -> None:
+    """The folders of the records, before anything long begins."""
+    if not plan.bench or plan.out is None:
+        return
+    for host in hosts:
+        try:
+            (plan.out / host.name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"folder {plan.out / host.name} cannot be made: {error.strerror}; "
+                "choose another --out"
+            ) from None
 
 
 def _board(host: Host, reach: Reach, temporary: str, cancel: threading.Event) -> Board:

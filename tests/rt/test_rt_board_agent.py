@@ -189,6 +189,14 @@ def test_get_and_remove(root):
     assert not os.path.exists(os.path.join(root, "x"))
 
 
+def test_list(root, tmp_path):
+    ask(root, b"abc", do="put", files=[entry("x/y", b"abc"), entry("x/z/w", b"")])
+    os.symlink(str(tmp_path), os.path.join(root, "x", "link"))
+    assert ask(root, do="list", path="x") == [{"done": True, "files": {"y": 3}}]
+    (refused,) = ask(root, do="list", path="none")
+    assert refused["code"] == 2 and "No such file" in refused["error"]
+
+
 def test_clean_takes_away_what_was_made_and_no_more(tmp_path):
     (tmp_path / "mine").mkdir()
     root = str(tmp_path / "mine" / "new" / "root")

@@ -1,0 +1,1 @@
+"""The networks of the calibration rows, as plain torch modules with random weights."""

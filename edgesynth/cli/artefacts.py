@@ -1,0 +1,174 @@
+"""How every kind of artefact looks in a terminal, see `workflows.inspect`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from edgesynth.cli.records import show_record
+from edgesynth.report.words import in_words
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Document = Mapping[str, Any]
+
+
+def show(document: Document, console: Console) -> None:
+    """Print the inspection `document` by its kind."""
+    shows: dict[str, Callable[[Document, Console], None]] = {
+        "network": _show_network,
+        "bundle": _show_bundle,
+        "run": _show_run,
+        "onnx": _show_onnx,
+        "record": lambda record, screen: show_record(record["record"], screen),
+    }
+    console.print(f"{document['artefact']} {document['path']}", style="bold", markup=False)
+    shows[document["artefact"]](document, console)
+
+
+def _show_network(document: Document, console: Console) -> None:
+    cost, lineage = document["cost"], document["lineage"]
+    facts = {
+        "name": document["name"],
+        "architecture": f"{document['architecture']['source']} "
+        + in_words(document["architecture"].get("arguments", {})),
+        "input": _shape(document["input_shape"]) + f", {document['classes']} classes",
+        "accuracy": _accuracy(document.get("accuracy", {}), document.get("data", "")),
+        "cost": cost.get("not_counted") or _counts(cost),
+        "live synapses": _live(document.get("synapses", {})),
+        "generation": lineage.get("generation", 1),
+        "parent": lineage.get("parent") or "none",
+        "seed": lineage.get("seed"),
+        "command": lineage.get("command"),
+        "versions": in_words(lineage.get("versions", {})),
+        "weights": f"sha256 {document['weights_sha256']}, verified",
+    }
+    _facts(facts.items(), console)
+    table = Table("layer", "kind", title="kept channels", title_justify="left")
+    for column in ("inputs", "outputs", "output shape", "params", "MACs"):
+        table.add_column(column, justify="right")
+    for layer in document["layers"]:
+        table.add_row(*map(escape, _layer_cells(layer)))
+    if document["layers"]:
+        console.print(table)
+
+
+def _layer_cells(layer: Document) -> list[str]:
+    if "kind" not in layer:
+        return [layer["name"], "", layer.get("kept_inputs") or "all",
+                layer.get("kept_outputs") or "all", "", "", ""]  # fmt: skip
+    sides = [
+        f"{side['kept']:,} of {side['of']:,}" if side else "" for side in
+        (layer["inputs"], layer["outputs"])
+    ]  # fmt: skip
+    counts = [f"{layer['params']:,}", f"{layer['macs']:,}"]
+    return [layer["name"], layer["kind"], *sides, _shape(layer["output_shape"]), *counts]
+
+
+def _show_bundle(document: Document, console: Console) -> None:
+    provenance, golden = document["provenance"], document["golden"]
+    facts = {
+        "name": document["name"],
+        "id": document["id"],
+        "hashes": document["hashes"],
+        "task": document["task"],
+        "target": document["target"],
+        "labels": len(document["labels"]) or None,
+        "accuracy": _accuracy(document["accuracy"], document["accuracy"].get("data", "")),
+        "cost": _counts(document["cost"]),
+        "golden": f"{golden['samples']} samples, atol {golden['atol']:g}, rtol {golden['rtol']:g}",
+        "parent": provenance.get("parent") or "none",
+        "seed": provenance.get("seed"),
+        "command": provenance["command"],
+        "versions": in_words(provenance["versions"]),
+    }
+    _facts(facts.items(), console)
+    for stage in document["stages"]:
+        console.print(f"stage {stage['id']}", style="bold", markup=False)
+        _show_onnx(stage["onnx"], console)
+
+
+def _show_onnx(document: Document, console: Console) -> None:
+    facts: list[tuple[str, object]] = [
+        ("IR", document["ir_version"]),
+        ("opset", in_words(document["opsets"])),
+        ("producer", document["producer"]),
+        ("parameters", f"{document['params']:,}"),
+        ("functions", ", ".join(document["functions"])),
+    ]
+    for side in ("inputs", "outputs"):
+        for tensor in document[side]:
+            words = f"{tensor['name']} {tensor['dtype']} {_shape(tensor['shape'])}"
+            facts.append((side[:-1], words))
+    _facts(facts, console)
+    table = Table("operator", title_justify="left")
+    table.add_column("nodes", justify="right")
+    for operator, count in document["operators"].items():
+        table.add_row(escape(operator), f"{count:,}")
+    console.print(table)
+
+
+def _show_run(document: Document, console: Console) -> None:
+    run = document["run"]
+    if run is not None:
+        _facts(
+            {
+                "parent": run["parent"],
+                "data": run["data"],
+                "status": ": ".join(filter(None, (run["status"], run["stopped"]))),
+                "plan": in_words(run["plan"]),
+                "command": run["command"],
+                "versions": in_words(run["versions"]),
+                "test accuracy": in_words(run["test_accuracy"]),
+            }.items(),
+            console,
+        )
+    branches: dict[str | None, Tree] = {}
+    for one in document["offspring"]:
+        label = escape(_offspring(one))
+        label = f"[bold]{label}[/bold]" if one["selected"] or one["best"] else label
+        above = branches.get(one["parent"])
+        branches[one["id"]] = above.add(label) if above else Tree(label)
+    console.print(branches[document["offspring"][0]["id"]])
+
+
+def _offspring(one: Document) -> str:
+    marks = [mark for mark in ("selected", "best") if one[mark]]
+    counts = f"{one['params']:,} params  {one['macs']:,} MACs"
+    return f"{one['id']}  accuracy {one['accuracy']:.4f}  {counts}" + (
+        f"  {', '.join(marks)}" if marks else ""
+    )
+
+
+def _facts(facts: Iterable[tuple[str, object]], console: Console) -> None:
+    """Names and values in two columns; what is empty is left out."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        if value not in (None, ""):
+            table.add_row(name, escape(str(value)))
+    console.print(table)
+
+
+def _shape(shape: list[Any]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _accuracy(accuracy: Document, data: str) -> str:
+    known = [f"{key} {accuracy[key]:.4f}" for key in ("validation", "test") if accuracy.get(key)]
+    return (", ".join(known) + (f" ({data})" if data else "")) if known else "unknown"
+
+
+def _counts(cost: Document) -> str:
+    names = {"params": "parameters", "macs": "MACs", "size_bytes": "bytes"}
+    return ", ".join(f"{cost[k]:,} {n}" for k, n in names.items() if cost.get(k) is not None)
+
+
+def _live(synapses: Document) -> str:
+    return f"{synapses['live']:,} of {synapses['of']:,}" if synapses else ""

@@ -1,0 +1,1 @@
+"""What `inspect` reads, one module per kind of artefact."""

@@ -1,0 +1,34 @@
+"""Reports: runs and records to one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgesynth.core.errors import UserError
+from edgesynth.core.progress import Progress, Silent
+from edgesynth.report import build_report
+
+
+def report(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    title: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write one self-contained page about `sources` to `out`; see `report.build_report`.
+
+    Raises UserError when a source cannot be read, or `out` is one of them.
+    """
+    progress = progress or Silent()
+    for source in sources:
+        if source.is_file() and out.exists() and source.samefile(out):
+            raise UserError(f"--out {out} is also a source and would be overwritten")
+    document = build_report(sources, out, title=title)
+    progress.say(
+        f"{out}: {document['runs']} runs, {document['measured']} measured and "
+        f"{document['predicted']} predicted records"
+    )
+    return document
