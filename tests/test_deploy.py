@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from edgesynth.cli.main import run
+from edgesynth_rt.power_trace import read_trace
 from edgesynth_rt.record import read_record, read_times
 from make_bundle import make_bundle, read_manifest, sha256, write_manifest
 from ssh_server import ABSENT, SSHD, SshServer, command_of, descendants
@@ -147,6 +148,38 @@ def test_a_board_without_tensorrt_says_so(deployed, server, tmp_path):
     assert "TensorRT" in document["hosts"][0]["error"]
     assert talk[-1] == f"edgesynth: {document['hosts'][0]['error']}"
     assert talk[-1].startswith("edgesynth: board: ")
+
+
+@needs_sshd
+def test_a_replayed_power_log_is_never_called_measured(deployed, server, tmp_path):
+    replay = server.folder / "bin" / "tegrastats"
+    replay.parent.mkdir()
+    replay.write_text(f'#!/bin/sh\nexec "{ROOT}/tests/bin/tegrastats" "$@"\n')
+    replay.chmod(0o755)
+    quick = ["--backend", "onnxruntime", "--duration", "8", "--idle", "0"]
+    code, document, _ = deployed(
+        "board", "--bench", *quick, "--power", "tegrastats", *over(server, tmp_path / "r")
+    )
+    (outcome,) = document["hosts"]
+    assert code == 0, outcome.get("error")
+    assert outcome["probe"]["tegrastats"]["path"] == str(replay)
+    assert outcome["record"]["kind"] == "replayed"
+    assert outcome["record"]["energy"]["gross_mj"] > 0
+    folder = tmp_path / "records" / "board"
+    trace = read_trace(folder / "tiny.power.json")
+    assert trace.source == "tegrastats" and len(trace.stamps_s) >= 20
+    assert read_record(folder / "tiny.record.json") == outcome["record"]
+
+
+@needs_sshd
+def test_accuracy_on_data_that_were_sent(deployed, server, tmp_path):
+    words = ["board", "--bench", *QUICK, "--data", "digits@200", *over(server, tmp_path / "r")]
+    code, document, _ = deployed(*words)
+    (outcome,) = document["hosts"]
+    assert (code, outcome["sent"]["files"]) == (0, 5)
+    assert outcome["record"]["accuracy"]["data"] == "digits@200"
+    assert outcome["record"]["accuracy"]["n"] > 0
+    assert deployed(*words)[1]["hosts"][0]["sent"]["files"] == 0  # the same data, the same bytes
 
 
 @pytest.mark.parametrize("name", ["../outside.onnx", "/etc/main.onnx", "a\\b.onnx", "a\nb.onnx"])
