@@ -179,7 +179,6 @@ def test_requirements_are_verdicts(
         (["--require", "latncy<=3ms"], 2, 'did you mean "latency"?'),
         (["--backend", "tensorrt"], 4, "TensorRT's Python module is not here"),
         (["--power", "ina3221"], 4, "INA3221"),
-        (["--until-ci", "2", "--power", "none"], 2, "no share such as 2%"),
         (["--until-ci", "2%", "--power", "none"], 2, "--until-ci needs a power source"),
         (["--batch", "8"], 2, "has a fixed batch of 1, not 8"),
         (["--data", "fashion-mnits"], 2, "fashion-mnist"),
