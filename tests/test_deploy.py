@@ -87,6 +87,7 @@ def test_what_a_person_sees(tiny, tmp_path, capfd):
 
 
 @needs_sshd
+@pytest.mark.slow
 def test_over_ssh_only_what_changed_is_sent(deployed, server, tiny, tmp_path):
     remote = tmp_path / "on board's disk"
     code, document, _ = deployed("board", "--bench", *QUICK, *over(server, remote))
@@ -151,6 +152,7 @@ def test_a_board_without_tensorrt_says_so(deployed, server, tmp_path):
 
 
 @needs_sshd
+@pytest.mark.slow
 def test_a_replayed_power_log_is_never_called_measured(deployed, server, tmp_path):
     replay = server.folder / "bin" / "tegrastats"
     replay.parent.mkdir()
@@ -180,6 +182,16 @@ def test_accuracy_on_data_that_were_sent(deployed, server, tmp_path):
     assert outcome["record"]["accuracy"]["data"] == "digits@200"
     assert outcome["record"]["accuracy"]["n"] > 0
     assert deployed(*words)[1]["hosts"][0]["sent"]["files"] == 0  # the same data, the same bytes
+
+
+def test_a_library_for_the_boards_is_sent(deployed, tmp_path, capfd):
+    library = tmp_path / "libplugins.so"
+    library.write_bytes(b"built for aarch64")
+    code, document, _ = deployed("local:", *QUICK, "--plugins", library)
+    assert (code, document["hosts"][0]["sent"]["files"]) == (0, 5)
+    library.unlink()
+    code, document, _ = deployed("local:", *QUICK, "--plugins", library)
+    assert code == 2 and "libplugins.so cannot be read" in document["error"]
 
 
 @pytest.mark.parametrize("name", ["../outside.onnx", "/etc/main.onnx", "a\\b.onnx", "a\nb.onnx"])

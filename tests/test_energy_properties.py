@@ -141,4 +141,4 @@ def test_a_file_holds_a_number_or_is_refused(tmp_path: Path, data: bytes) -> Non
     except MissingError as error:
         assert str(path) in str(error)
     else:
-        assert float(data.strip(b" \t\r\n\0").split()[0]) == found
+        assert int(data.strip(b" \t\r\n\0").split()[0]) == found

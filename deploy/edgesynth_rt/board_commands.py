@@ -13,10 +13,9 @@ from edgesynth_rt.errors import MeasurementError, MissingError, UserError
 from edgesynth_rt.evaluate import evaluate
 from edgesynth_rt.labelled_images import read_images
 from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
-from edgesynth_rt.power_trace import write_trace
 from edgesynth_rt.powered import PowerPlan, open_sampler, total_rails
 from edgesynth_rt.probe import probe as probe_board
-from edgesynth_rt.record import SUFFIX, write_record
+from edgesynth_rt.record import write_measured
 from edgesynth_rt.samples import run_samples
 from edgesynth_rt.tensorrt_backend import TensorRTBackend, fixed_batch
 from edgesynth_rt.verify import verify_golden
@@ -95,21 +94,17 @@ def bench(options, say):
         )
         power = PowerPlan(options.power, options.idle, options.until_ci, options.lock_clocks)
         where = setting(runner, versions)
-        say("measuring %s with %s" % (bundle.name, runner.name))
-        outcome = measure_one(runner, bundle, batch, timing, power, where.device)
         accuracy = {"not_measured": "no --data was given"}
-        if data is not None:
+        if data is not None:  # before the timing, so that data that do not fit are refused at once
             found = evaluate(runner, bundle, lambda indices: data[0][indices], data[1])
             accuracy = dict(found, data=options.data_name, split="test")
+        say("measuring %s with %s" % (bundle.name, runner.name))
+        outcome = measure_one(runner, bundle, batch, timing, power, where.device)
         record = make_record(
             bundle, runner, batch, timing, outcome, where, accuracy, _command_line()
         )
         if options.out:
-            record = write_record(options.out, record, outcome.series)
-            if outcome.trace is not None:
-                stem = options.out
-                stem = stem[: -len(SUFFIX)] if stem.endswith(SUFFIX) else stem
-                write_trace(stem + ".power.json", outcome.trace)
+            record = write_measured(options.out, record, outcome.series, outcome.trace)
         return record
 
 

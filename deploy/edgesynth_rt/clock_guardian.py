@@ -26,7 +26,7 @@ def main(arguments):
     signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
     spec = json.loads(arguments[0])
     try:
-        keeper = Keeper(spec["folder"], spec["root"])
+        keeper = Keeper(spec["folder"], spec["root"], spec["wait_s"])
         try:
             stale = keeper.restore()
             state = _lock(keeper, spec)

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 from contextlib import suppress
 
 from edgesynth_rt import files, jetson_clocks, nvpmodel, sysfs
@@ -26,23 +27,25 @@ _BOOT_ID = "proc/sys/kernel/random/boot_id"
 class Keeper(object):
     """Holds the lock file of `folder` while it exists; changes mode and clocks, puts them back."""
 
-    def __init__(self, folder=STATE_FOLDER, root="/"):
-        """Raises MissingError without the rights, UserError when another benchmark holds it."""
+    def __init__(self, folder=STATE_FOLDER, root="/", wait_s=0.0):
+        """wait_s: how long to wait for another holder, which may be putting clocks back.
+
+        Raises MissingError without the rights, UserError when another benchmark holds it.
+        """
         self._folder = folder
         self._boot_id = sysfs.text_or_none(os.path.join(root, _BOOT_ID))
         _make_private(folder)
         self._holder = open(self._path(_HOLDER), "a+")  # noqa: SIM115 - held open on purpose
-        try:
-            fcntl.flock(self._holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            pid = self._holder_pid()
-            self._holder.close()
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise MissingError("%s cannot be locked: %s" % (folder, error.strerror))
-            raise UserError(
-                "another benchmark (process %s) holds the clocks of this board; wait for its end"
-                % (pid or "unknown")
-            )
+        until = time.monotonic() + wait_s
+        while not self._taken():
+            if time.monotonic() >= until:
+                pid = self._holder_pid()
+                self._holder.close()
+                raise UserError(
+                    "another benchmark (process %s) holds the clocks of this board; wait for its "
+                    "end" % (pid or "unknown")
+                )
+            time.sleep(0.1)
         self._holder.truncate(0)
         self._holder.write("%d\n" % os.getpid())
         self._holder.flush()
@@ -107,6 +110,17 @@ class Keeper(object):
                 % ("; ".join(problems), state["jetson_clocks"], kept)
             )
         self._forget()
+        return True
+
+    def _taken(self):
+        """Take the lock file; whether that was possible."""
+        try:
+            fcntl.flock(self._holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                return False
+            self._holder.close()
+            raise MissingError("%s cannot be locked: %s" % (self._folder, error.strerror))
         return True
 
     def _write(self, state):

@@ -13,7 +13,12 @@ _RESTORE_S = 150.0
 
 @contextmanager
 def lock_clocks(
-    program=None, mode=None, nvpmodel_program="nvpmodel", folder=STATE_FOLDER, root="/"
+    program=None,
+    mode=None,
+    nvpmodel_program="nvpmodel",
+    folder=STATE_FOLDER,
+    root="/",
+    wait_s=5.0,
 ):
     """Hold CPU, GPU and memory clocks at the maximum of the power mode while the block runs.
 
@@ -22,7 +27,8 @@ def lock_clocks(
     killed too, the next call or `restore_stale_clocks` puts it back.
 
     program: jetson_clocks, searched for when None; mode: number or name of a power mode to switch
-    to for the time, None to keep the present one; folder: where the state is kept.
+    to for the time, None to keep the present one; folder: where the state is kept; wait_s: how long
+    to wait for another holder of the clocks, such as one that is putting them back.
     Yields what `jetson_clocks.parse_show` makes of the locked state, with "locked": whether it is.
     Raises MissingError without jetson_clocks or root, or when the clocks could not be put back;
     UserError when the mode wants a reboot or another benchmark holds the clocks; MeasurementError
@@ -34,6 +40,7 @@ def lock_clocks(
         "mode": mode,
         "folder": folder,
         "root": root,
+        "wait_s": wait_s,
     }
     guardian = Helper("clock_guardian", spec)
     try:

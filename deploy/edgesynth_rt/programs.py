@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from contextlib import suppress
 
 from edgesynth_rt.errors import MissingError
 
@@ -31,7 +32,8 @@ def run(command, remedy, timeout_s=TIMEOUT_S, answer=b""):
     try:
         output, _ = process.communicate(answer, timeout=timeout_s)
     except BaseException as error:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise MissingError(

@@ -15,11 +15,13 @@ from edgesynth_rt import files, strict_json
 from edgesynth_rt.errors import UserError
 from edgesynth_rt.fields import Field
 from edgesynth_rt.manifest import check_name
+from edgesynth_rt.power_trace import write_trace
 from edgesynth_rt.statistics import PERCENTILES, summarize
 
 SCHEMA = "edgesynth.record/1"
 SUFFIX = ".record.json"
 RAW_SUFFIX = ".times.json"
+POWER_SUFFIX = ".power.json"
 MAX_TIMES = 1000000
 _REMEDY = "make it again with `edgesynth bench` or `edgesynth predict`"
 _ORDERED = ("min", "p50", "p90", "p95", "p99", "max")
@@ -99,10 +101,23 @@ def write_record(path, record, series=None):
     return record
 
 
+def write_measured(path, record, series, trace=None):
+    """`write_record`, and the power beside it: NAME.power.json, which the energy then names."""
+    if trace is not None and "gross_mj" in record["energy"]:
+        power = _beside(str(path), POWER_SUFFIX)
+        write_trace(power, trace)
+        record = dict(record, energy=dict(record["energy"], raw=os.path.basename(power)))
+    return write_record(path, record, series)
+
+
 def raw_path(path):
     """Where the latencies of the record at `path` lie."""
+    return _beside(path, RAW_SUFFIX)
+
+
+def _beside(path, suffix):
     stem = path[: -len(SUFFIX)] if path.endswith(SUFFIX) else os.path.splitext(path)[0]
-    return stem + RAW_SUFFIX
+    return stem + suffix
 
 
 def write_times(path, series):

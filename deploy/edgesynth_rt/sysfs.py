@@ -31,7 +31,7 @@ def number(path):
     found = text(path)
     if found is None:
         raise MissingError("%s is not there; is its driver loaded?" % path)
-    match = re.match(r"-?[0-9]{1,18}(?=\s|$)", found)
+    match = re.match(r"-?[0-9]{1,18}(?=[ \t\r\n]|$)", found)
     if match is None:
         raise MissingError('%s holds "%s" where a number should stand' % (path, found[:40]))
     return int(match.group())

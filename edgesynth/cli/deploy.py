@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from edgesynth.cli.boards import on_board_options, reach_options
+from edgesynth.cli.boards import reach_options
 from edgesynth.cli.common import Output, output_options, seed_option
 from edgesynth.cli.measuring import measuring_options
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     multiple=True,
     help="A bound such as latency_p95<=15ms; needs --bench; exit 1 when one does not hold.",
 )
-@on_board_options
 @reach_options
 @measuring_options
 @seed_option
@@ -55,7 +54,6 @@ def command(
     clean: bool,
     out: Path,
     requirements: tuple[str, ...],
-    on_board: dict[str, Any],
     plan: MeasuringPlan,
     reach: Reach,
 ) -> int:
@@ -84,7 +82,6 @@ def command(
         plan=DeployPlan(
             bench=bench,
             clean=clean,
-            **on_board,
             measuring=plan,
             requirements=parse_requirements(requirements),
             out=out,

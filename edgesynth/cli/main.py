@@ -18,6 +18,7 @@ COMMANDS = [
     "evolve",
     "export",
     "check",
+    "build",
     "bench",
     "power",
     "predict",

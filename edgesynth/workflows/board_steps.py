@@ -29,7 +29,7 @@ from edgesynth_rt.record import RAW_SUFFIX, SUFFIX, check_record, read_times
 RUNTIME = "runtime/edgesynth_rt.pyz"
 _TRACE_SUFFIX = ".power.json"
 _ERROR_PREFIX = "edgesynth_rt: "
-_ENGINES, _CACHE = "engines", "cache"
+_EXTRAS, _ENGINES, _CACHE = "extras", "engines", "cache"
 _MAX_FETCHED_BYTES = 256 << 20
 _KINDS: dict[int, type[EdgesynthError]] = {
     kind.exit_code: kind
@@ -46,14 +46,6 @@ class DeployPlan:
     """Measure there as well, and bring the record back."""
     clean: bool = False
     """Leave nothing on the boards, whether it went well or not."""
-    precision: str = "fp32"
-    """Of engines."""
-    workspace_mib: int | None = None
-    lock_clocks: bool = False
-    idle_s: float | None = None
-    """Idle power is measured first for so long; None leaves that to the board."""
-    until_ci: float | None = None
-    """Measure until the energy's 95 % interval is this share of it, half its width."""
     measuring: MeasuringPlan = field(default_factory=MeasuringPlan)
     requirements: Sequence[Requirement] = ()
     out: Path | None = None
@@ -67,20 +59,31 @@ class Shipment:
     bundle: Bundle
     folder: str
     files: Mapping[str, Outgoing]
-    data: str | None
-    """Path of the data set among the files."""
+    plugins: str | None = None
+    """The plugin library among the files."""
+    data: str | None = None
+    """The data set among the files."""
 
     @classmethod
-    def of(cls, bundle: Bundle, runtime: Path, data: Path | None = None) -> Shipment:
-        """An open `bundle`, the zipapp at `runtime`, and labelled images at `data`."""
+    def of(
+        cls,
+        bundle: Bundle,
+        runtime: Path,
+        *,
+        plugins: Path | None = None,
+        data: Path | None = None,
+    ) -> Shipment:
+        """An open `bundle`, the zipapp at `runtime`, a library built for the boards, and labelled
+        images. Raises UserError when one of them cannot be read."""
         folder = f"bundles/{bundle.name}"
         outgoing = {RUNTIME: Outgoing.of(runtime)}
         for relative, (path, sha256) in bundle.files().items():
             size = Path(path).stat().st_size
             outgoing[f"{folder}/{relative}"] = Outgoing(Path(path), sha256, size)
-        if data is not None:
-            outgoing[f"data/{data.name}"] = Outgoing.of(data)
-        return cls(bundle, folder, outgoing, f"data/{data.name}" if data else None)
+        for path in filter(None, (plugins, data)):
+            outgoing[f"{_EXTRAS}/{path.name}"] = Outgoing.of(path)
+        extras = [f"{_EXTRAS}/{path.name}" if path else None for path in (plugins, data)]
+        return cls(bundle, folder, outgoing, *extras)
 
 
 class BoardJob:
@@ -145,12 +148,14 @@ class BoardJob:
 
     def _engine_options(self) -> list[str]:
         """Options that build, verify and bench share, so that all speak of one engine."""
-        words = ["--precision", self._plan.precision, "--cache", _ENGINES]
-        if self._plan.measuring.batch is not None:
-            words += ["--batch", str(self._plan.measuring.batch)]
-        if self._plan.workspace_mib is not None:
-            words += ["--workspace", str(self._plan.workspace_mib)]
-        return words
+        engine, batch = self._plan.measuring.engine, self._plan.measuring.batch
+        words = ["--precision", engine.precision, "--workspace", str(engine.workspace_mib)]
+        words += ["--cache", engine.cache or _ENGINES]
+        if self._shipment.plugins is not None:
+            words += ["--plugins", self._shipment.plugins]
+        if batch is not None:
+            words += ["--batch", str(batch)]
+        return [*words, *(["--spin"] if engine.spin else [])]
 
     def _bench_options(self) -> list[str]:
         plan = self._plan.measuring
@@ -161,11 +166,11 @@ class BoardJob:
             words += ["--percentile", ",".join(f"{percent:g}" for percent in plan.percentiles)]
         if self._shipment.data is not None:
             words += ["--data", self._shipment.data, "--data-name", str(plan.data)]
-        if self._plan.idle_s is not None:
-            words += ["--idle", f"{self._plan.idle_s:g}"]
-        if self._plan.until_ci is not None:
-            words += ["--until-ci", f"{self._plan.until_ci:g}"]
-        return [*words, *(["--lock-clocks"] if self._plan.lock_clocks else [])]
+        if plan.idle_s is not None:
+            words += ["--idle", f"{plan.idle_s:g}"]
+        if plan.until_ci is not None:
+            words += ["--until-ci", f"{plan.until_ci:g}"]
+        return [*words, *(["--lock-clocks"] if plan.lock_clocks else [])]
 
     def _runtime(
         self, words: Sequence[str], hear: Note, results: str | None = None

@@ -71,7 +71,13 @@ def deploy(
         boards = [_board(host, reach, folder, cancel) for host in hosts]
         runtime = Path(folder) / NAME
         write_runtime(runtime)
-        shipment = Shipment.of(opened, runtime, _data(plan, Path(folder), progress))
+        library = plan.measuring.engine.plugins
+        shipment = Shipment.of(
+            opened,
+            runtime,
+            plugins=Path(library) if library is not None else None,
+            data=_data(plan, Path(folder), progress),
+        )
         _make_room(plan, hosts)
         label = f"deploy {opened.name} to {len(hosts)} board{'s' * (len(hosts) > 1)}"
         with progress.track(label, len(hosts)) as task:

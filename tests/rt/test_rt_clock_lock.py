@@ -136,12 +136,8 @@ def test_a_child_that_outlives_the_benchmark_does_not_keep_the_clocks_locked(boa
 
 
 def test_guardian_and_benchmark_killed_the_next_one_puts_it_back(board, folder):
-    benchmark = start_benchmark(board, folder, mode="MAXQ")
-    os.kill(guardian_of(benchmark.pid), signal.SIGKILL)
-    benchmark.kill()
-    finish(benchmark)
-    assert fake_board.settings(board)[0] == fake_board.LOCKED[0]
-    assert until(lambda: restore_stale_clocks(folder, board))
+    kill_both(board, folder, "MAXQ")
+    assert restore_stale_clocks(folder, board)
     assert fake_board.settings(board) == fake_board.FREE
     assert fake_board.read(board, "var/lib/nvpmodel/status") == "pmode:0003"
     assert restore_stale_clocks(folder, board) is False
@@ -165,6 +161,15 @@ def test_a_killed_guardian_is_noticed_by_the_benchmark(board, folder, number):
     assert fake_board.settings(board) == fake_board.FREE
 
 
+def test_one_who_comes_while_clocks_are_put_back_waits(board, folder):
+    benchmark = start_benchmark(board, folder)
+    benchmark.kill()
+    with lock_clocks(folder=folder, root=board, wait_s=20.0):
+        assert fake_board.settings(board) == fake_board.LOCKED
+    finish(benchmark)
+    assert fake_board.settings(board) == fake_board.FREE
+
+
 def test_after_a_reboot_nothing_is_put_back(board, folder):
     kill_both(board, folder)
     boards.write(board, "proc/sys/kernel/random/boot_id", "5bd0b1c2-0002")
@@ -177,7 +182,7 @@ def test_after_a_reboot_nothing_is_put_back(board, folder):
 def test_two_benchmarks_do_not_lock_each_other_in(board, folder):
     with lock_clocks(folder=folder, root=board):
         with pytest.raises(UserError, match=r"another benchmark \(process [0-9]+\) holds"):
-            with lock_clocks(folder=folder, root=board):
+            with lock_clocks(folder=folder, root=board, wait_s=0.0):
                 raise AssertionError("not reached")
         assert restore_stale_clocks(folder, board) is False
         assert fake_board.settings(board) == fake_board.LOCKED
@@ -261,13 +266,15 @@ def finish(benchmark):
     return code
 
 
-def kill_both(board, folder):
+def kill_both(board, folder, mode=""):
     """Leave locked clocks behind that nobody answers for."""
-    benchmark = start_benchmark(board, folder)
-    os.kill(guardian_of(benchmark.pid), signal.SIGKILL)
+    benchmark = start_benchmark(board, folder, mode=mode)
+    guardian = guardian_of(benchmark.pid)
+    os.kill(guardian, signal.SIGKILL)
     benchmark.kill()
     finish(benchmark)
-    assert fake_board.settings(board) == fake_board.LOCKED
+    assert until(lambda: not alive(guardian))
+    assert fake_board.settings(board)[0] == fake_board.LOCKED[0]
 
 
 def guardian_of(process):
@@ -288,8 +295,11 @@ def guardian_of(process):
 
 def alive(process):
     """Whether it runs; one that nobody has waited for yet is over."""
-    with open("/proc/%d/stat" % process) as stream:
-        return stream.read().rpartition(")")[2].split()[0] != "Z"
+    try:
+        with open("/proc/%d/stat" % process) as stream:
+            return stream.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def until(condition, seconds=20.0):

@@ -127,7 +127,8 @@ def test_int8_is_refused_on_this_tegra_x2(monkeypatch, library, tmp_path, cache)
 
 
 @pytest.mark.parametrize("sm, refused", [
-    ((5, 3), True), ((6, 0), True), ((6, 2), True), ((6, 1), False), ((7, 2), False), ((8, 7), False)
+    ((5, 3), True), ((6, 0), True), ((6, 2), True),
+    ((6, 1), False), ((7, 2), False), ((8, 7), False),
 ])  # fmt: skip
 def test_int8_by_gpu(sm, refused):
     if refused:
