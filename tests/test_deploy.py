@@ -224,7 +224,12 @@ def started(server: SshServer, tiny: Path, remote: Path, *arguments: str) -> sub
     """A deployment in a process of its own that measures for minutes, once it measures."""
     command = [sys.executable, "-m", "edgesynth.cli.main", "deploy", str(tiny), "board", "--bench"]
     command += ["--backend", "onnxruntime", "--power", "none", "--duration", "300", *arguments]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'deploy'}"}
+    temporary = tiny.parent / "t"  # what a killed deployment leaves on the host
+    temporary.mkdir()
+    environment = os.environ | {
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'deploy'}",
+        "TMPDIR": str(temporary),
+    }
     process = subprocess.Popen(
         [*command, *map(str, over(server, remote))],
         env=environment,
@@ -263,6 +268,7 @@ def test_ctrl_c_ends_what_runs_on_the_board_and_cleans(server, tiny, tmp_path):
     assert err.splitlines()[-1] == "edgesynth: interrupted; what was finished is kept"
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not (tmp_path / "r").exists()
+    assert list((tmp_path / "t").iterdir()) == []
 
 
 @needs_sshd

@@ -20,7 +20,7 @@ from edgesynth.core.errors import DeviceError, EdgesynthError, MissingError, Use
 from edgesynth.remote.transport import LostError, UnreachableError
 
 _ADDRESS = re.compile(r"(ssh://)?[A-Za-z0-9_.][A-Za-z0-9_.@:%+\[\]-]*")
-_LONGEST_SOCKET_FOLDER = 70
+_LONGEST_SOCKET_FOLDER = 86
 _SSH_FAILED = 255
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
 
