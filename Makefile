@@ -14,9 +14,9 @@ demo:  ## train, synthesize, export, check, measure, predict and report in OUT (
 	$(BIN)/edgesynth demo --out $(OUT)
 
 test:  ## all tests, the device runtime on Python 3.6 too where that is installed
-	@.ci/setup dataset-fashion-mnist chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	@.ci/setup dataset-fashion-mnist chromium openssh-server
 	@if [ -x .ci/python36 ]; then .ci/python36; fi
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 lint: ruff mypy imports shellcheck  ## style, types, layers, shell scripts
 

@@ -26,7 +26,7 @@ def name_of(file: Path) -> str:
     return str(file.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("package", ["core", "hardware", "report"])
+@pytest.mark.parametrize("package", ["core", "hardware", "remote", "report"])
 def test_light_packages_load_nothing_heavy(package):
     modules = modules_below(package)
     assert modules
