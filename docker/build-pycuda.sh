@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compiles pycuda VERSION against this image's CUDA headers into one wheel below FOLDER.
-#   build-pycuda.sh VERSION FOLDER
+#   build-pycuda.sh VERSION FOLDER          CUDA_ROOT and PYTHON name others than the usual
 set -eu
 
 version=$1
@@ -15,5 +15,7 @@ fi
 
 # The driver library is the host's; to link, the toolkit's stub is enough.
 export CUDA_ROOT="$cuda" PATH="$cuda/bin:$PATH" LIBRARY_PATH="$cuda/lib64/stubs:$cuda/lib64"
-PIP_CONSTRAINT='' PIP_DISABLE_PIP_VERSION_CHECK=1 python3 -m pip wheel --no-cache-dir --no-deps \
-    --wheel-dir "$folder" "pycuda==$version"
+# Without isolation: against the numpy that the image has. pycuda 2022.1 would ask for numpy 1.12.1
+# on Python 3.6, for which there is no ARM wheel.
+PIP_CONSTRAINT='' PIP_DISABLE_PIP_VERSION_CHECK=1 "${PYTHON:-python3}" -m pip wheel --no-cache-dir \
+    --no-deps --no-build-isolation --wheel-dir "$folder" "pycuda==$version"
