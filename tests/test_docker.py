@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -59,7 +60,13 @@ def labels(image: str) -> dict[str, str]:
 
 def started(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, **options
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+        **options,
     )
 
 
@@ -187,8 +194,6 @@ def python3(tmp_path: Path) -> dict[str, str]:
 
 def enter(image: str, *words: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Start the image's entry point, as its Dockerfile does, in the smallest shell there is."""
-    import json
-
     _, *options = json.loads(values(image, "ENTRYPOINT")[0])
     shell = shutil.which("dash") or "/bin/sh"
     return started([shell, str(DOCKER / "entrypoint.sh"), *options, *words], env=env)

@@ -237,3 +237,4 @@ def layer_seconds(
     moved = (layers.weights + layers.activations * batch) * hardware.bytes_per_element
     memory = moved / (bandwidth * relative[unit])
     return compute, memory, family.launch_clocks / hardware.gpu_hz
+

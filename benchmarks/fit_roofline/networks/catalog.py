@@ -1,4 +1,5 @@
-"""Every network of the calibration rows, by the name of its layer table."""
+"""Every network of the calibration rows, by the name of its layer table.
+"""
 
 from __future__ import annotations
 
