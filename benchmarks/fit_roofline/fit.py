@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from report import text_of
-from rows import Row, read_rows
+from rows import Row, read_rows, read_table
 from validate import (
     GROUPS,
     Predictions,
@@ -86,6 +86,7 @@ def run(rows: Sequence[Row]) -> Found:
     latency_model = LatencyModel(
         schema=fitted.LATENCY_SCHEMA,
         command=COMMAND,
+        smallest_macs=min(sum(layer.macs for layer in read_table(row.network)) for row in tensorrt),
         coefficients=_rounded(coefficients),
         errors=tuple(errors_of(latency, architectures=True)),
     )

@@ -125,7 +125,10 @@ class _Stacked:
         self.first = np.cumsum([0, *counts[:-1]])
         row_of_layer = np.repeat(np.arange(len(rows)), counts)
         self.layers = Columns(
-            **{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(Columns)}
+            **{
+                f.name: np.concatenate([getattr(t, f.name) for t in tables])
+                for f in fields(Columns)
+            }
         )
         boards = [hardware_of(row.board, row.mode, row.precision) for row in rows]
         self.hardware = Hardware(

@@ -42,7 +42,8 @@ def main() -> None:
         layers, params = layers_of(CATALOG[name])
         write_bytes(options.out / f"{name}.csv", table(layers).encode())
         macs = sum(layer.macs for layer in layers)
-        print(f"{name:20} {params / 1e6:8.3f} M parameters {macs / 1e6:10.1f} M MACs {len(layers):4} layers")
+        counts = f"{params / 1e6:8.3f} M parameters {macs / 1e6:10.1f} M MACs"
+        print(f"{name:20} {counts} {len(layers):4} layers")
 
 
 def layers_of(entry: Entry) -> tuple[list[Layer], int]:

@@ -63,17 +63,16 @@ def _boards(boards: Sequence[dict[str, Any]]) -> str:
     lines = ["Latency with all rows of a board held out, its architecture known from another"]
     for b in boards:
         known = " and ".join(b["known_from"])
-        lines.append(
-            f"{b['board']:11} {b['precision']:9} {b['rows']:4} rows {b['percent']:6.1f}%  from {known}"
-        )
+        facts = f"{b['board']:11} {b['precision']:9} {b['rows']:4} rows"
+        lines.append(f"{facts} {b['percent']:6.1f}%  from {known}")
     return "\n".join(lines)
 
 
 def _frameworks(frameworks: Sequence[dict[str, Any]]) -> str:
     lines = [
         "TX1 in Caffe, not fitted: slower than the prediction, which is for TensorRT, by a common"
-        "\nfactor; and the mean error after it. That the factor is the same at both clocks shows that"
-        "\nthe model scales with frequency."
+        "\nfactor; and the mean error after it. Nearly the same factor at both clocks: the model"
+        "\nscales with frequency."
     ]
     for f in frameworks:
         lines.append(

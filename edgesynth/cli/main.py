@@ -19,6 +19,7 @@ COMMANDS = [
     "export",
     "check",
     "bench",
+    "power",
     "predict",
     "report",
     "compare",

@@ -63,8 +63,9 @@ def energy_mj(
 ) -> float:
     """Millijoules of one batch that takes `latency_ms`, does `macs` and moves `moved` bytes."""
     clock = gpu_mhz / c.reference_mhz
-    watts = c.static_w + c.active_w * clock ** (1 + c.clock_exponent)
-    picojoules = c.pj_per_mac[precision] * macs * clock**c.clock_exponent + c.pj_per_byte * moved
+    slower = float(clock**c.clock_exponent)
+    watts = c.static_w + c.active_w * clock * slower
+    picojoules = c.pj_per_mac[precision] * macs * slower + c.pj_per_byte * moved
     return watts * latency_ms + picojoules * 1e-9
 
 

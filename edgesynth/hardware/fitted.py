@@ -87,6 +87,8 @@ class LatencyModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     schema: Literal["edgesynth.fitted-latency/1"]
     command: str
+    smallest_macs: int
+    """Multiply-accumulates of the smallest network of the fit: below, errors are not known."""
     coefficients: Coefficients
     errors: tuple[Error, ...]
 
@@ -135,7 +137,8 @@ class Trust(msgspec.Struct, frozen=True):
     """How far a prediction may be believed."""
 
     error_percent: float | None
-    """Mean error on networks of families that the fit had not seen; None when unknown."""
+    """Mean error on networks of families that the fit had not seen, the larger of the board's and
+    of its architecture's; None when unknown."""
     basis: str
     """What that error, or its absence, rests on."""
     status: Literal["fitted", "assumed"]
@@ -157,22 +160,24 @@ def load_energy_model() -> EnergyModel:
 def latency_trust(board: Board, precision: str) -> Trust:
     """How far latencies of `board` in `precision` may be believed."""
     model = load_latency_model()
-    error = _pooled(model.errors, board.name, precision)
-    if error is not None:
-        return Trust(error.family_held_out_percent, _basis(error, board.name), "fitted")
-    if model.family_of(board) == board.sm:
-        error = _pooled(model.errors, board.sm, precision)
-        if error is not None:
-            return Trust(error.family_held_out_percent, _basis(error, board.sm), "assumed")
+    family = model.family_of(board)
+    if family != board.sm:
+        return Trust(None, f"efficiencies of {family}, assumed for {board.sm}", "assumed")
+    own = _pooled(model.errors, board.name, precision)
+    related = _pooled(model.errors, board.sm, precision)
+    if related is None:
         return Trust(None, f"no published {precision} measurements on {board.sm}", "assumed")
-    return Trust(None, f"efficiencies of {board.latency_like}, assumed for {board.sm}", "assumed")
+    if own is None:
+        return Trust(related.family_held_out_percent, _basis(related), "assumed")
+    worse = max(own, related, key=lambda error: error.family_held_out_percent)
+    return Trust(worse.family_held_out_percent, _basis(worse), "fitted")
 
 
 def energy_trust(board: Board, precision: str) -> Trust:
     """The same for energies."""
     error = _pooled(load_energy_model().errors, board.name, precision)
     if error is not None:
-        return Trust(error.family_held_out_percent, _basis(error, board.name), "fitted")
+        return Trust(error.family_held_out_percent, _basis(error), "fitted")
     basis = f"energy per operation of {board.energy_like}, assumed for {board.name}"
     return Trust(None, basis, "assumed")
 
@@ -184,8 +189,8 @@ def _pooled(errors: tuple[Error, ...], board: str, precision: str) -> Error | No
     return None
 
 
-def _basis(error: Error, where: str) -> str:
+def _basis(error: Error) -> str:
     return (
         f"{error.rows} published {error.precision} measurements of {error.networks} networks on "
-        f"{where}, each network's family held out"
+        f"{error.board}, each network's family held out of the fit"
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesynth.core.errors import UserError
@@ -30,11 +29,16 @@ class Node:
     op: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    constants: tuple[Shape, ...]
-    """Shapes of constant inputs, in the order of the file."""
-    constant_first: bool
-    """True when the first input of the file's node is constant (`MatMul(weight, x)`)."""
+    operands: tuple[Shape, ...]
+    """Shapes of all inputs in the order of the file, constant ones too."""
+    is_constant: tuple[bool, ...]
+    """Which of `operands` are constants."""
     attributes: dict[str, Any]
+
+    @property
+    def constants(self) -> list[Shape]:
+        """Shapes of the constant operands."""
+        return [s for s, fixed in zip(self.operands, self.is_constant, strict=True) if fixed]
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Graph:
     outputs: tuple[str, ...]
     batch: int
     """First dimension of the first input; element counts are divided by it."""
+    batch_is_fixed: bool
+    """False when the file leaves the batch open."""
     params: int
     """Elements of all float initializers."""
 
@@ -70,23 +76,23 @@ class _Builder:
     nodes: list[Node] = field(default_factory=list)
 
 
-def read_graph(path: Path) -> Graph:
-    """Read the ONNX file at `path` with a batch of one where its batch is free.
+def read_graph(data: bytes, where: str) -> Graph:
+    """Read an ONNX file's bytes, with a batch of one where its batch is free.
 
-    Raises UserError when the file is not ONNX, has control flow, or the shape of a tensor cannot
-    be inferred; the message names the node.
+    `where` names the file in messages. Raises UserError when it is not ONNX, has control flow, or
+    the shape of a tensor cannot be inferred; the message names the node.
     """
-    model = _load(path)
+    model = _parse(data, where)
     graph = model.graph
     stored = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in stored]
     if not inputs:
-        raise UserError(f"ONNX file {path} has no input; export the network again")
-    batch = _fix_inputs(inputs, path)
-    shapes = infer_shapes(model, path)
+        raise UserError(f"{where} has no input; export the network again")
+    fixed = _fix_inputs(inputs, where)
+    shapes = infer_shapes(model, where)
     builder = _Builder(shapes, {tensor.name: tuple(tensor.dims) for tensor in graph.initializer})
     for index, node in enumerate(graph.node):
-        _add(builder, node, node.name or f"{node.op_type}_{index}", path)
+        _add(builder, node, node.name or f"{node.op_type}_{index}", where)
     outputs = tuple(value.name for value in graph.output)
     return Graph(
         nodes=_alive(builder, outputs),
@@ -94,85 +100,96 @@ def read_graph(path: Path) -> Graph:
         source=builder.source,
         inputs=tuple(value.name for value in inputs),
         outputs=outputs,
-        batch=batch,
+        batch=_batch(shapes, inputs[0].name),
+        batch_is_fixed=fixed,
         params=_parameters(graph),
     )
 
 
-def _load(path: Path) -> onnx.ModelProto:
+def _parse(data: bytes, where: str) -> onnx.ModelProto:
     import onnx
     import onnx.inliner
-    from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load(path, load_external_data=False)
-    except OSError as error:
-        raise UserError(f"ONNX file {path} cannot be read: {error.strerror}") from None
-    except DecodeError:
-        raise UserError(f"{path} is not an ONNX file or is cut short; export it again") from None
+        model = onnx.load_model_from_string(data)
+    except Exception:  # the class of protobuf's decoding error depends on its implementation
+        raise UserError(f"{where} is not an ONNX file or is cut short; export it again") from None
     if not model.graph.node:
-        raise UserError(f"{path} holds no ONNX node; it is empty or cut short, export it again")
+        raise UserError(f"{where} holds no ONNX node: it is empty or cut short; export it again")
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     return model
 
 
-def _fix_inputs(inputs: list[onnx.ValueInfoProto], path: Path) -> int:
-    """Set a free first dimension of every input to one; return the batch of the first input."""
+def _fix_inputs(inputs: list[onnx.ValueInfoProto], where: str) -> bool:
+    """Set a free first dimension of every input to one; True when none was free."""
+    fixed = True
     for value in inputs:
-        dims = value.type.tensor_type.shape.dim
-        for axis, dim in enumerate(dims):
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             if dim.dim_value > 0:
                 continue
             if axis > 0:
                 raise UserError(
-                    f'ONNX file {path}: axis {axis} of input "{value.name}" has no fixed size; '
+                    f'{where}: axis {axis} of input "{value.name}" has no fixed size; '
                     "export with a fixed image size"
                 )
+            fixed = False
             dim.Clear()
             dim.dim_value = 1
-    first = inputs[0].type.tensor_type.shape.dim
-    return int(first[0].dim_value) if first else 1
+    return fixed
 
 
-def _add(builder: _Builder, node: onnx.NodeProto, name: str, path: Path) -> None:
+def _batch(shapes: dict[str, Shape], name: str) -> int:
+    shape = shapes.get(name, ())
+    return shape[0] if shape else 1
+
+
+def _add(builder: _Builder, node: onnx.NodeProto, name: str, where: str) -> None:
     """Sort one node in: constant (folded), a renaming, or real work."""
     import onnx
 
     if node.op_type in _CONTROL_FLOW:
         raise UserError(
-            f"ONNX file {path}: node {name} ({node.op_type}) chooses at run time, its cost cannot "
+            f"{where}: node {name} ({node.op_type}) chooses at run time, its cost cannot "
             "be predicted; predict the branches as separate files"
         )
     given = [tensor for tensor in node.input if tensor]
-    constants = [tensor for tensor in given if tensor in builder.constants]
-    if node.op_type in ("Shape", "Size") or len(constants) == len(given):
-        for output in node.output:
-            builder.constants[output] = builder.shapes.get(output, ())
+    made = [tensor for tensor in node.output if tensor]
+    if node.op_type in ("Shape", "Size") or all(tensor in builder.constants for tensor in given):
+        builder.constants.update({tensor: builder.shapes.get(tensor, ()) for tensor in made})
         return
-    missing = [t for t in [*given, *node.output[:1]] if t not in builder.shapes]
-    if missing:
-        domain = f" of domain {node.domain}" if node.domain else ""
-        raise UserError(
-            f"ONNX file {path}: the shape of tensor {missing[0]} at node {name} "
-            f"({node.op_type}{domain}) cannot be inferred; export with a fixed batch and image size"
-        )
+    for tensor in [*given, *made[:1]]:
+        _require_size(builder, tensor, node, name, where)
     activations = tuple(tensor for tensor in given if tensor not in builder.constants)
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     if node.op_type in _RENAMES or _keeps_order(node.op_type, attributes, builder, activations[0]):
-        builder.source[node.output[0]] = activations[0]
+        builder.source[made[0]] = activations[0]
         return
     builder.nodes.append(
         Node(
             name=name,
             op=node.op_type,
             inputs=activations,
-            outputs=tuple(tensor for tensor in node.output if tensor in builder.shapes),
-            constants=tuple(builder.constants[tensor] for tensor in constants),
-            constant_first=given[0] in builder.constants,
+            outputs=tuple(tensor for tensor in made if tensor in builder.shapes),
+            operands=tuple(builder.shapes[tensor] for tensor in given),
+            is_constant=tuple(tensor in builder.constants for tensor in given),
             attributes=attributes,
         )
     )
+
+
+def _require_size(
+    builder: _Builder, tensor: str, node: onnx.NodeProto, name: str, where: str
+) -> None:
+    """Raise UserError unless the size of `tensor` is known and not zero."""
+    operator = f"{node.op_type} of domain {node.domain}" if node.domain else node.op_type
+    if tensor not in builder.shapes:
+        raise UserError(
+            f"{where}: the shape of tensor {tensor} at node {name} ({operator}) cannot be "
+            "inferred; export with a fixed batch and image size"
+        )
+    if 0 in builder.shapes[tensor] and tensor not in builder.constants:
+        raise UserError(f"{where}: tensor {tensor} at node {name} ({operator}) has no elements")
 
 
 def _keeps_order(op: str, attributes: dict[str, Any], builder: _Builder, tensor: str) -> bool:

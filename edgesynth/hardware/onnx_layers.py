@@ -10,6 +10,7 @@ from edgesynth.core.errors import UserError
 from edgesynth.hardware.fusion import POINTWISE, Kernel, fuse
 from edgesynth.hardware.layers import Kind, Layer
 from edgesynth.hardware.onnx_graph import Graph, Node, read_graph
+from edgesynth.hardware.onnx_shapes import Shape
 
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(POINTWISE, "elementwise"),
@@ -36,47 +37,61 @@ _KINDS: dict[str, Kind] = {
 def read_layers(path: Path) -> list[Layer]:
     """The fused layers of the ONNX file at `path`, in execution order, per sample.
 
-    Raises UserError naming the node whose shape or cost is not known.
+    Raises UserError naming the file, and the node whose shape or cost is not known.
     """
-    return layers_of(read_graph(path), path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    return layers_of(read_graph(data, str(path)), str(path))
 
 
-def layers_of(graph: Graph, path: Path) -> list[Layer]:
-    """The fused layers of `graph`; `path` names its file in errors."""
+def layers_of(graph: Graph, where: str) -> list[Layer]:
+    """The fused layers of `graph`; `where` names its file in errors."""
     kernels = fuse(graph)
     made = {tensor for kernel in kernels for tensor in kernel.outputs}
     concats = Counter(t for k in kernels if k.main.op == "Concat" for t in k.inputs)
+    in_place = {tensor for tensor in made if concats[tensor] == 1}
     layers: list[Layer] = []
     for kernel in kernels:
-        operator = kernel.main.op
-        if operator in ("Conv", "ConvTranspose"):
-            layers.append(_convolution(kernel, graph, path))
-        elif operator in ("Gemm", "MatMul"):
-            layers.append(_linear(kernel, graph))
-        elif operator == "Concat":
-            copied = [t for t in kernel.inputs if t not in made or concats[t] > 1]
-            layers += _concat(kernel, graph, copied)
-        elif operator in _KINDS:
-            layers += _other(kernel, graph, _KINDS[operator])
-        else:
-            raise _unknown(kernel.main, path)
+        try:
+            layers += _layers(kernel, graph, in_place, where)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            node = kernel.main
+            raise UserError(
+                f"{where}: node {node.name} ({node.op}) is malformed; export the network again"
+            ) from None
     return layers
 
 
-def _moved(kernel: Kernel, graph: Graph) -> dict[str, int]:
-    """Activation elements that the kernel reads and writes."""
-    return {
-        "inputs": sum(graph.elements(tensor) for tensor in dict.fromkeys(kernel.inputs)),
-        "outputs": sum(graph.elements(tensor) for tensor in kernel.outputs),
-    }
+def _layers(kernel: Kernel, graph: Graph, in_place: set[str], where: str) -> list[Layer]:
+    operator = kernel.main.op
+    if operator in ("Conv", "ConvTranspose"):
+        return [_convolution(kernel, graph, where)]
+    if operator in ("Gemm", "MatMul"):
+        return [_linear(kernel, graph)]
+    if operator == "Concat":
+        return _concat(kernel, graph, in_place)
+    if operator in _KINDS:
+        return _other(kernel, graph, _KINDS[operator])
+    raise _unknown(kernel.main, where)
 
 
-def _convolution(kernel: Kernel, graph: Graph, path: Path) -> Layer:
+def _read(kernel: Kernel, graph: Graph) -> int:
+    """Activation elements that the kernel reads; a tensor that it uses twice counts once."""
+    return sum(graph.elements(tensor) for tensor in dict.fromkeys(kernel.inputs))
+
+
+def _written(kernel: Kernel, graph: Graph) -> int:
+    return sum(graph.elements(tensor) for tensor in kernel.outputs)
+
+
+def _convolution(kernel: Kernel, graph: Graph, where: str) -> Layer:
     node = kernel.main
-    source, result = graph.shapes[node.inputs[0]], graph.shapes[node.outputs[0]]
-    weight = node.constants[0] if node.constants else graph.shapes[node.inputs[1]]
+    source, weight = node.operands[:2]
+    result = graph.shapes[node.outputs[0]]
     if len(weight) not in (3, 4):
-        raise _unknown(node, path, f"{len(weight) - 2}-dimensional ")
+        raise _unknown(node, where, f"{len(weight) - 2}-dimensional ")
     window = weight[2:] if len(weight) == 4 else (1, *weight[2:])
     groups = int(node.attributes.get("group", 1))
     channels_in, channels_out = source[1], result[1]
@@ -89,14 +104,15 @@ def _convolution(kernel: Kernel, graph: Graph, path: Path) -> Layer:
         name=kernel.name,
         kind=_convolution_kind(groups, channels_in, window),
         macs=macs,
-        weights=math.prod(weight) + channels_out,
+        weights=math.prod(weight) + channels_out if node.is_constant[1] else 0,
         rows=rows,
         columns=channels_out // groups,
         depth=math.ceil(macs / (rows * channels_out)),
         groups=groups,
         kernel=(window[0], window[1]),
         stride=1 if transposed else max(strides),
-        **_moved(kernel, graph),
+        inputs=_read(kernel, graph),
+        outputs=_written(kernel, graph),
     )
 
 
@@ -109,37 +125,49 @@ def _convolution_kind(groups: int, channels_in: int, window: tuple[int, ...]) ->
 def _linear(kernel: Kernel, graph: Graph) -> Layer:
     """Gemm and MatMul: by a constant (a linear layer) or of two activations."""
     node = kernel.main
+    left, right = _matrices(node)
+    columns, depth = right[-1], left[-1]
     result = math.ceil(math.prod(graph.shapes[node.outputs[0]]) / graph.batch)
-    if len(node.inputs) == 1:
-        weight = node.constants[0]
-        turned = bool(node.attributes.get("transB")) or node.constant_first
-        columns, depth = (weight[-2], weight[-1]) if turned else (weight[-1], weight[-2])
-        products = 1
-    else:
-        left, right = (graph.shapes[tensor] for tensor in node.inputs[:2])
-        columns = right[-2] if node.attributes.get("transB") else right[-1]
-        depth = left[-2] if node.attributes.get("transA") else left[-1]
-        products = math.ceil(math.prod(left[:-2]) / graph.batch)
+    constant = node.is_constant[0] or node.is_constant[1]
+    if node.is_constant[0]:  # the weight stands left: columns are its rows
+        columns = left[-2]
+    products = 1 if constant else math.ceil(math.prod(left[:-2]) / graph.batch)
+    weight = left if node.is_constant[0] else right
     return Layer(
         name=kernel.name,
-        kind="matmul" if len(node.inputs) > 1 else "fully-connected",
+        kind="fully-connected" if constant else "matmul",
         macs=result * depth,
-        weights=math.prod(node.constants[0]) + columns if len(node.inputs) == 1 else 0,
-        rows=result // (columns * products),
+        weights=math.prod(weight) + columns if constant else 0,
+        rows=math.ceil(result / (columns * products)),
         columns=columns,
         depth=depth,
         groups=products,
-        **_moved(kernel, graph),
+        inputs=_read(kernel, graph),
+        outputs=_written(kernel, graph),
     )
 
 
-def _concat(kernel: Kernel, graph: Graph, copied: list[str]) -> list[Layer]:
+def _matrices(node: Node) -> tuple[Shape, Shape]:
+    """Both operands as (..., rows, depth) and (..., depth, columns); vectors become matrices."""
+    left, right = node.operands[:2]
+    if node.attributes.get("transA"):
+        left = (*left[:-2], left[-1], left[-2])
+    if node.attributes.get("transB"):
+        right = (*right[:-2], right[-1], right[-2])
+    left = left if len(left) > 1 else (1, *left)
+    right = right if len(right) > 1 else (*right, 1)
+    return left, right
+
+
+def _concat(kernel: Kernel, graph: Graph, in_place: set[str]) -> list[Layer]:
     """No kernel along the channel axis for tensors that a layer has made for this node alone.
 
     TensorRT lets such layers write straight into the result; it copies the other inputs.
     """
-    in_place = int(kernel.main.attributes.get("axis", 0)) == 1
-    elements = sum(graph.elements(t) for t in (copied if in_place else kernel.inputs))
+    rank = len(graph.shapes[kernel.main.outputs[0]])
+    by_channel = int(kernel.main.attributes.get("axis", 0)) in (1, 1 - rank)
+    copied = [t for t in kernel.inputs if not by_channel or t not in in_place]
+    elements = sum(graph.elements(tensor) for tensor in copied)
     if elements == 0:
         return []
     return [Layer(name=kernel.name, kind="concat", inputs=elements, outputs=elements)]
@@ -150,12 +178,19 @@ def _other(kernel: Kernel, graph: Graph, kind: Kind) -> list[Layer]:
         sizes = [graph.elements(tensor) for tensor in kernel.outputs]
         return [Layer(name=kernel.name, kind=kind, inputs=n, outputs=n) for n in sizes]
     window = (*kernel.main.attributes.get("kernel_shape", ()), 1, 1) if kind == "pool" else (1, 1)
-    moved = _moved(kernel, graph)
-    return [Layer(name=kernel.name, kind=kind, kernel=(window[0], window[1]), **moved)]
+    return [
+        Layer(
+            name=kernel.name,
+            kind=kind,
+            inputs=_read(kernel, graph),
+            outputs=_written(kernel, graph),
+            kernel=(window[0], window[1]),
+        )
+    ]
 
 
-def _unknown(node: Node, path: Path, what: str = "") -> UserError:
+def _unknown(node: Node, where: str, what: str = "") -> UserError:
     return UserError(
-        f"ONNX file {path}: no cost is known for {what}{node.op} (node {node.name}); "
+        f"{where}: no cost is known for {what}{node.op} (node {node.name}); "
         "cut the network before this node and predict the rest"
     )

@@ -8,7 +8,6 @@ and become constants, then inference goes on.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesynth.core.errors import UserError
@@ -22,7 +21,7 @@ _SMALL = 4096  # elements: shapes, paddings and scales are small, weights are no
 _ROUNDS = 50  # of folding; each resolves at least one more chain
 
 
-def infer_shapes(model: onnx.ModelProto, path: Path) -> dict[str, Shape]:
+def infer_shapes(model: onnx.ModelProto, where: str) -> dict[str, Shape]:
     """Sizes of all tensors of `model` that can be known; the graph's constants get folded.
 
     Raises UserError when the graph contradicts itself.
@@ -31,21 +30,21 @@ def infer_shapes(model: onnx.ModelProto, path: Path) -> dict[str, Shape]:
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
     for _ in range(_ROUNDS):
-        shapes = _inferred(model, path)
+        shapes = _inferred(model, where)
         unknown = any(t and t not in shapes for n in model.graph.node for t in n.output[:1])
         if not unknown or not _fold(model, shapes):
             break
     return shapes
 
 
-def _inferred(model: onnx.ModelProto, path: Path) -> dict[str, Shape]:
+def _inferred(model: onnx.ModelProto, where: str) -> dict[str, Shape]:
     import onnx
 
     try:
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except onnx.shape_inference.InferenceError as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"ONNX file {path}: shapes cannot be inferred: {reason}") from None
+        raise UserError(f"{where}: shapes cannot be inferred: {reason}") from None
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in [*graph.input, *graph.value_info, *graph.output]:
         tensor = value.type.tensor_type

@@ -237,4 +237,3 @@ def layer_seconds(
     moved = (layers.weights + layers.activations * batch) * hardware.bytes_per_element
     memory = moved / (bandwidth * relative[unit])
     return compute, memory, family.launch_clocks / hardware.gpu_hz
-

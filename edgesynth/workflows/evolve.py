@@ -96,6 +96,23 @@ def evolve(
     return _deliver(folder, delivered, dataset, trust)
 
 
+def _refuse_unjudgeable(plan: EvolutionPlan, predictions: Predictions) -> None:
+    """A goal that nothing here counts or predicts would never be met."""
+    for requirement in plan.requirements:
+        known = predictions[requirement.device] if requirement.device else COUNTED
+        if requirement.key in known:
+            continue
+        if requirement.device is None:
+            raise UserError(
+                f'requirement "{requirement.text}": evolve counts and predicts; name the board '
+                f'that {requirement.metric} is predicted for, as in "{requirement.text}@tx2"'
+            )
+        raise UserError(
+            f'requirement "{requirement.text}": no {requirement.metric} is predicted for '
+            f"{requirement.device}; predicted are {', '.join(sorted(known)) or 'none'}"
+        )
+
+
 def _run(ancestor: Network, plan: EvolutionPlan, training: TrainingPlan, dataset: Dataset) -> Run:
     settings: dict[str, object] = {
         "generations": plan.generations,

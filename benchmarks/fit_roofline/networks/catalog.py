@@ -1,5 +1,4 @@
-"""Every network of the calibration rows, by the name of its layer table.
-"""
+"""Every network of the calibration rows, by the name of its layer table."""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ of a pooled map up, hence `ceil_mode`.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -41,7 +43,7 @@ def pool(kernel: int = 3, stride: int = 2, pad: int = 0) -> nn.MaxPool2d:
 
 def classifier(*widths: int) -> list[nn.Module]:
     layers: list[nn.Module] = [nn.Flatten()]
-    for c_in, c_out in zip(widths[:-2], widths[1:-1], strict=True):
+    for c_in, c_out in pairwise(widths[:-1]):
         layers += [nn.Linear(c_in, c_out), nn.ReLU(), nn.Dropout()]
     return [*layers, nn.Linear(widths[-2], widths[-1]), nn.Softmax(dim=1)]
 

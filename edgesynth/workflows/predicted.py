@@ -1,0 +1,214 @@
+"""Predicted records: what is known of a file, and what a board is predicted to make of it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgesynth.core.errors import UserError
+from edgesynth.core.provenance import command_line, versions
+from edgesynth.hardware.board import Board, PowerMode
+from edgesynth.hardware.energy import energy_gap, energy_scope, predict_energy_mj
+from edgesynth.hardware.fitted import energy_trust, latency_trust, load_latency_model
+from edgesynth.hardware.layers import Layer, Precision
+from edgesynth.hardware.onnx_graph import read_graph
+from edgesynth.hardware.onnx_layers import layers_of
+from edgesynth.hardware.roofline import LayerTime, predict_layers
+from edgesynth_rt.bundle import Bundle, open_bundle
+from edgesynth_rt.record import SCHEMA, now
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is predicted: a bundle, or a bare ONNX file."""
+
+    name: str
+    identity: dict[str, Any]
+    layers: list[Layer]
+    batch: int | None
+    """The batch that its files are fixed to; None when it is free."""
+    cost: dict[str, Any]
+    accuracy: dict[str, Any]
+    doubts: list[str] = field(default_factory=list)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one sample."""
+        return sum(layer.macs for layer in self.layers)
+
+
+def read_subject(path: Path) -> Subject:
+    """The bundle (folder or .tar) or ONNX file at `path`; raises UserError when it is neither."""
+    if path.is_dir() or path.suffix == ".tar":
+        with open_bundle(path) as bundle:
+            subject = _of_bundle(bundle)
+    else:
+        subject = _of_onnx(path)
+    if not subject.layers:
+        raise UserError(f"{path}: no node takes time on a board; there is nothing to predict")
+    return subject
+
+
+def _of_onnx(path: Path) -> Subject:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    graph = read_graph(data, str(path))
+    layers = layers_of(graph, str(path))
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip(".-") or "network"
+    return Subject(
+        name=name,
+        identity={"name": name, "id": None, "onnx_sha256": hashlib.sha256(data).hexdigest()},
+        layers=layers,
+        batch=graph.batch if graph.batch_is_fixed else None,
+        cost={
+            "params": graph.params,
+            "macs": sum(layer.macs for layer in layers),
+            "size_bytes": 4 * graph.params,
+        },
+        accuracy={"not_measured": "a prediction runs nothing, and an ONNX file states no accuracy"},
+    )
+
+
+def _of_bundle(bundle: Bundle) -> Subject:
+    layers: list[Layer] = []
+    for stage in bundle.stages:
+        layers += layers_of(read_graph(stage.read(), stage.what), stage.what)
+    doubts = []
+    if len(bundle.stages) > 1:
+        doubts.append("all stages are counted, as if no sample left at an early exit")
+    return Subject(
+        name=bundle.name,
+        identity={"name": bundle.name, "id": bundle.id},
+        layers=layers,
+        batch=bundle.stages[0].batch,
+        cost=bundle.cost,
+        accuracy=_stated_accuracy(bundle.manifest["accuracy"]),
+        doubts=doubts,
+    )
+
+
+def _stated_accuracy(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The accuracy that the bundle states of its source network: on test data if it is there."""
+    for split in ("test", "validation"):
+        if manifest.get(split) is not None:
+            facts = {"split": split, "source": "stated by the bundle"}
+            data = {"data": manifest["data"]} if manifest.get("data") else {}
+            return {"value": manifest[split], **data, **facts}
+    return {"not_measured": "a prediction runs nothing, and the bundle states no accuracy"}
+
+
+def predicted_record(
+    subject: Subject, board: Board, mode: PowerMode, precision: Precision, wanted: int | None
+) -> dict[str, Any]:
+    """The record (`edgesynth.record/1`) of `subject` on `board`, not yet judged.
+
+    `wanted` is the batch; None takes the one that the file is fixed to, or one.
+    """
+    batch = wanted or subject.batch or 1
+    times = predict_layers(subject.layers, board, precision=precision, batch=batch, mode=mode)
+    latency_ms = sum(time.latency_ms for time in times)
+    return {
+        "schema": SCHEMA,
+        "kind": "predicted",
+        "name": subject.name,
+        "bundle": subject.identity,
+        "device": _device(board, mode),
+        "backend": "tensorrt",
+        "precision": precision,
+        "batch": batch,
+        "software": versions(),
+        "latency_ms": {"mean": round(latency_ms, 6)},
+        "throughput_per_s": round(1e3 * batch / latency_ms, 3),
+        "energy": _energy(subject.layers, board, mode, precision, batch, latency_ms),
+        "accuracy": subject.accuracy,
+        "cost": subject.cost,
+        "requirements": [],
+        "exits": None,
+        "validity": _doubts(subject, batch),
+        "raw": None,
+        "layers": [_layer(time, precision, batch) for time in times],
+        "model": _model(board, precision),
+        "command": command_line(),
+        "created": now(),
+    }
+
+
+def _device(board: Board, mode: PowerMode) -> dict[str, Any]:
+    return {
+        "module": board.name,
+        "l4t": None,
+        "power_mode": mode.name,
+        "clocks": {"gpu_mhz": mode.gpu_clock.value, "memory_mhz": mode.memory_clock.value},
+        "cpu": None,
+    }
+
+
+def _doubts(subject: Subject, batch: int) -> list[str]:
+    """What makes this prediction less certain than the model's errors say."""
+    doubts = list(subject.doubts)
+    if subject.batch not in (None, batch):
+        doubts.append(f"the file is fixed to a batch of {subject.batch}; export it for {batch}")
+    macs, smallest = subject.macs * batch, load_latency_model().smallest_macs
+    if macs < smallest:
+        doubts.append(
+            f"{macs:,} MACs are fewer than in any network of the fit ({smallest:,}): launching "
+            "kernels decides here, and the stated error may not hold"
+        )
+    return doubts
+
+
+def _energy(
+    layers: list[Layer],
+    board: Board,
+    mode: PowerMode,
+    precision: Precision,
+    batch: int,
+    latency_ms: float,
+) -> dict[str, Any]:
+    """Millijoules per inference, idle power included, or why there are none."""
+    found = predict_energy_mj(
+        layers, board, precision=precision, batch=batch, mode=mode, latency_ms=latency_ms
+    )
+    if found is None:
+        return {"not_predicted": energy_gap(board)}
+    return {
+        "gross_mj": round(found, 6),
+        "inferences_per_joule": round(1e3 / found, 3),
+        "source": "model",
+        "rail": energy_scope(board),
+    }
+
+
+def _layer(time: LayerTime, precision: Precision, batch: int) -> dict[str, Any]:
+    layer = time.layer
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "macs": layer.macs * batch,
+        "bytes": layer.bytes(precision, batch),
+        "latency_ms": round(time.latency_ms, 6),
+        "bound": time.bound,
+    }
+
+
+def _model(board: Board, precision: Precision) -> dict[str, Any]:
+    """Where the figures come from and how far they may be off."""
+    latency = latency_trust(board, precision)
+    model: dict[str, Any] = {
+        "method": "roofline per fused layer",
+        "fit": load_latency_model().command,
+        "latency_error_percent": latency.error_percent,
+        "latency_basis": latency.basis,
+        "latency_status": latency.status,
+    }
+    if energy_gap(board) is None:
+        energy = energy_trust(board, precision)
+        model["energy_error_percent"] = energy.error_percent
+        model["energy_basis"] = energy.basis
+        model["energy_status"] = energy.status
+    return model
