@@ -26,7 +26,7 @@ class _LogOrCommand(click.RichCommand):
         return ["[OPTIONS]", "LOG | -- COMMAND..."]
 
 
-@click.command(cls=_LogOrCommand)
+@click.command("power", cls=_LogOrCommand)
 @click.argument("log", required=False)
 @click.option("--module", help="The board, where its rails do not tell: tx1, nano, tx2, ...")
 @click.option(
