@@ -16,44 +16,56 @@ def compare_averages(columns):
     when that cannot be known), `largest_difference_mw`, `restarts` (line numbers where a new
     tegrastats began) and `reason`.
     """
+    rails = {
+        name: (columns.column("power_mw", name), columns.column("average_mw", name))
+        for name in columns.names("average_mw")
+    }
+    if not rails:
+        return _verdict(None, None, (), "the lines have no averages")
+    # a tegrastats that has just begun prints each value as its own average
+    fresh = np.all([(p == a) | np.isnan(p) | np.isnan(a) for p, a in rails.values()], axis=0)
     differences, restarts = [0.0], set()
-    for name in columns.names("average_mw"):
-        power, average = columns.column("power_mw", name), columns.column("average_mw", name)
+    for power, average in rails.values():
         present = np.flatnonzero(np.isfinite(power) & np.isfinite(average))
         if not len(present):
             continue
-        starts, difference = _follow(power[present], average[present])
-        if starts is None:
+        if power[present[0]] != average[present[0]]:
             reason = "the log begins after its tegrastats did, so the averages hold unseen lines"
             return _verdict(None, None, (), reason)
+        starts, difference = _follow(power[present], average[present], fresh[present])
         differences.append(difference)
         restarts.update(columns.line_numbers[present[start]] for start in starts[1:])
-    if not columns.names("average_mw"):
-        return _verdict(None, None, (), "the lines have no averages")
     largest = max(differences)
     return _verdict(largest <= AVERAGE_STEP_MW, largest, sorted(restarts), None)
 
 
-def _follow(power, average):
-    """Indices where an averaging began, and the largest difference from the running means.
-
-    The first is None when the very first value is not its own average.
-    """
-    if power[0] != average[0]:
-        return None, None
+def _follow(power, average, fresh):
+    """Indices where an averaging began, and the largest difference from the running means."""
     starts, largest = [0], 0.0
     while True:
         start = starts[-1]
-        means = np.cumsum(power[start:]) / np.arange(1, len(power) - start + 1)
-        apart = np.abs(means - average[start:])
-        wrong = np.flatnonzero(apart > AVERAGE_STEP_MW)
-        if not len(wrong):
-            return starts, max(largest, float(apart.max()))
-        first = start + int(wrong[0])
-        if power[first] != average[first]:  # not a new tegrastats: the average itself is wrong
-            return starts, float(apart.max())
-        largest = max(largest, float(apart[: first - start].max()))
+        length, difference = _agreement(power[start:], average[start:])
+        largest = max(largest, difference)
+        first = start + length
+        if first == len(power):
+            return starts, largest
+        if not fresh[first]:  # not a new tegrastats: the average itself is wrong
+            mean = power[start : first + 1].mean()
+            return starts, max(largest, float(abs(mean - average[first])))
         starts.append(first)
+
+
+def _agreement(power, average):
+    """How many values from the first on agree with the running means, and how closely."""
+    length = 256
+    while True:  # a log of many short runs is not averaged to its end for each of them
+        means = np.cumsum(power[:length]) / np.arange(1, len(power[:length]) + 1)
+        apart = np.abs(means - average[:length])
+        wrong = np.flatnonzero(apart > AVERAGE_STEP_MW)
+        if len(wrong) or length >= len(power):
+            agreeing = int(wrong[0]) if len(wrong) else len(power)
+            return agreeing, float(apart[:agreeing].max())
+        length *= 2
 
 
 def _verdict(agrees, difference, restarts, reason):

@@ -28,6 +28,8 @@ def power_document(columns, reader, module=None, interval_ms=None, window_s=None
     power = {name: columns.column("power_mw", name) for name in columns.names("power_mw")}
     board, board_remarks = _board(known, power)
     inside = _inside(axis.seconds, window_s)
+    averages = compare_averages(columns)
+    runs = _runs(columns, averages)
     document = {
         "schema": SCHEMA,
         "kind": "log",
@@ -35,9 +37,9 @@ def power_document(columns, reader, module=None, interval_ms=None, window_s=None
         "module": _module(known),
         "time": _time(axis, columns, window_s),
         "board_power_mw": _figures(board, inside) if board is not None else None,
-        "energy": _energy(axis, board, known, window_s),
-        "rails": _rails(columns, known, power, board, axis, window_s),
-        "averages": compare_averages(columns),
+        "energy": _energy(axis, board, known, window_s, runs),
+        "rails": _rails(columns, known, power, board, axis, window_s, runs),
+        "averages": averages,
         "gpu": clocked_unit(columns, "gpu"),
         "emc": clocked_unit(columns, "emc"),
         "throttling": throttling_hints(columns),
@@ -47,14 +49,16 @@ def power_document(columns, reader, module=None, interval_ms=None, window_s=None
     return document, _trace(axis, board, power, columns)
 
 
-def integrate(seconds, power_mw, gap_limit_s, window_s=None):
+def integrate(seconds, power_mw, gap_limit_s, window_s=None, runs=None):
     """(energy in J, seconds covered) by the trapezoidal rule.
 
-    Samples that are NaN are left out; pauses longer than `gap_limit_s` count for nothing. With a
-    window, both of its edges are interpolated between the samples around them.
+    Samples that are NaN are left out; pauses longer than `gap_limit_s` count for nothing, nor does
+    the time between samples of different `runs` (one number for each sample). With a window, both
+    of its edges are interpolated between the samples around them.
     """
     valid = np.isfinite(power_mw)
-    seconds, power_mw = seconds[valid], power_mw[valid]
+    runs = np.zeros(len(seconds)) if runs is None else runs
+    seconds, power_mw, runs = seconds[valid], power_mw[valid], runs[valid]
     if len(seconds) < 2:
         return 0.0, 0.0
     starts, ends, first, last = seconds[:-1], seconds[1:], power_mw[:-1], power_mw[1:]
@@ -62,7 +66,7 @@ def integrate(seconds, power_mw, gap_limit_s, window_s=None):
     left, right = starts, ends
     if window_s is not None:
         left, right = np.clip(starts, *window_s), np.clip(ends, *window_s)
-    counted = (whole <= gap_limit_s) & (right > left)
+    counted = (whole <= gap_limit_s) & (runs[:-1] == runs[1:]) & (right > left)
     starts, whole, first, last = starts[counted], whole[counted], first[counted], last[counted]
     left, right = left[counted], right[counted]
     middle = ((left + right) / 2 - starts) / whole  # the mean of a line is its middle's value
@@ -143,13 +147,18 @@ def _time(axis, columns, window_s):
     }
 
 
-def _energy(axis, board, known, window_s):
+def _runs(columns, averages):
+    """Which tegrastats printed each sample, counted from 0: between two, power is not known."""
+    return np.searchsorted(averages["restarts"], columns.line_numbers, side="right")
+
+
+def _energy(axis, board, known, window_s, runs):
     if board is None:
         return {"not_measured": known.reason}
     samples = int(np.isfinite(board[_inside(axis.seconds, window_s)]).sum())
-    energy_j, covered_s = integrate(axis.seconds, board, axis.gap_limit_s, window_s)
+    energy_j, covered_s = integrate(axis.seconds, board, axis.gap_limit_s, window_s, runs)
     if samples < 2 or not covered_s:
-        return {"not_measured": "%d samples of board power do not make a duration" % samples}
+        return {"not_measured": _too_few(samples)}
     start, end = window_s or (0.0, float(axis.seconds[-1]))
     return {
         "board_j": energy_j,
@@ -161,7 +170,16 @@ def _energy(axis, board, known, window_s):
     }
 
 
-def _rails(columns, known, power, board, axis, window_s):
+def _too_few(samples):
+    """Why there is no energy, where no two samples follow each other."""
+    if samples == 1:
+        return "one sample of board power has no duration"
+    if samples == 0:
+        return "no sample of board power"
+    return "no two of %d samples of board power follow each other" % samples
+
+
+def _rails(columns, known, power, board, axis, window_s, runs):
     inside = _inside(axis.seconds, window_s)
     mean_board = _figures(board, inside) if board is not None else None
     rows = []
@@ -171,7 +189,7 @@ def _rails(columns, known, power, board, axis, window_s):
             continue
         average = columns.column("average_mw", name)
         average = average[np.isfinite(average)]
-        energy_j, covered_s = integrate(axis.seconds, values, axis.gap_limit_s, window_s)
+        energy_j, covered_s = integrate(axis.seconds, values, axis.gap_limit_s, window_s, runs)
         rows.append(
             {
                 "name": name,
@@ -215,8 +233,13 @@ def _remarks(document, columns, known, axis):
         )
     for name in sorted(columns.repeated):
         remarks.append("rail %s occurs twice in a line; those lines do not count for it" % name)
-    for line in document["averages"]["restarts"]:
-        remarks.append("line %d: a new tegrastats began" % line)
+    restarts = document["averages"]["restarts"]
+    if restarts:
+        more = " (and %d times later)" % (len(restarts) - 1) if len(restarts) > 1 else ""
+        remarks.append(
+            "a new tegrastats began at line %d%s; the time before it does not count"
+            % (restarts[0], more)
+        )
     if document["averages"]["agrees"] is False:
         remarks.append("tegrastats' own averages differ: lines are missing, or were edited")
     samples = document["energy"].get("samples", FEW_SAMPLES)

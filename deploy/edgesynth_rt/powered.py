@@ -4,6 +4,8 @@ import time
 from collections import namedtuple
 from contextlib import ExitStack
 
+import numpy as np
+
 from edgesynth_rt import throttle
 from edgesynth_rt.clock_lock import lock_clocks
 from edgesynth_rt.clocks import limits, locked_gpu_mhz, read_clocks
@@ -62,6 +64,7 @@ def measure_powered(run, batch, plan, device, on_gpu, root="/"):
     if not on_board and trace is not None and trace.source == "tegrastats":
         # there is no such program for this machine, so this one replays another's log
         energy["replayed"] = True
+    energy = {name: _plain(value) for name, value in energy.items()}
     conditions = {"clocks_locked": bool(locked and locked["locked"]), "limits": limits(clocks)}
     return Outcome(series, energy, conditions, trace)
 
@@ -147,6 +150,13 @@ def total_rails(trace, device):
     if found.rule is None:
         raise MeasurementError("energy is not measured: %s" % found.reason)
     return found.rule.total
+
+
+def _plain(value):
+    """Numbers of numpy as Python's own, which every JSON writer takes."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _state(device, root):

@@ -38,44 +38,61 @@ POWERED_OFF_CELSIUS = -256.0
 MAX_LINE_CHARS = 16384
 """A longer line is not from tegrastats."""
 
-_NUMBER = r"-?[0-9]{1,9}"
-_DEGREES = r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?"
 
-_START = re.compile(
-    r"(?:([0-9]{2}-[0-9]{2}-[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}) )?"
-    r"(?<![A-Za-z_])(RAM [0-9]{1,9}/[0-9]{1,9}MB(?!\w))"
+def _pattern(text):
+    """Compile a pattern with blanks for looks; UINT, INT and DEGREES stand for numbers."""
+    text = text.replace("UINT", "[0-9]{1,9}").replace("INT", "-?[0-9]{1,9}")
+    return re.compile(text.replace("DEGREES", r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?"), re.VERBOSE)
+
+
+_START = _pattern(
+    r"""
+    (?:([0-9]{2}-[0-9]{2}-[0-9]{4}[ ][0-9]{2}:[0-9]{2}:[0-9]{2})[ ])?
+    (?<![A-Za-z_]) RAM[ ](UINT)/(UINT)MB (?!\w)
+    (?:[ ]\(lfb[ ](UINT)x(UINT)(MB|kB)\))?
+    """
 )
-_EARLIER = re.compile(
-    r"(?<!\S)(?:(?:SWAP|IRAM) [0-9]|CPU \[|cpu \[|(?:EMC|GR3D)\S* [0-9@]"
-    r"|(?:VDD|VIN|POM|NC)\S* -?[0-9]|[^\s@]+@" + _DEGREES + r"C(?!\S))"
+_EARLIER = _pattern(  # a field that comes before RAM, and nothing that a user would put there
+    r"""
+    (?<!\S)(?:
+        (?:SWAP|IRAM)[ ]UINT/ | (?:CPU|cpu)[ ]\[ | (?:EMC|GR3D)\S*[ ][0-9@]
+      | (?:VDD|VIN|POM|NC)\S*[ ]INT | [^\s@]+@DEGREES C(?!\S)
+    )
+    """
 )
-# Groups: block, its body, or name and then: degrees, peak; power, average, peak; engine's body.
-_FIELD = re.compile(
-    r"(?<!\S)(?:"
-    r"(RAM|SWAP|IRAM|CPU|cpu|MTS|EDP) "
-    r"([0-9]{1,9}/[0-9]{1,9}[Mk]B(?: ?\((?:lfb|cached) [0-9A-Za-z]{1,30}\))?"
-    r"|\[[^\]\s]*\](?:@" + _NUMBER + r")?|fg [0-9]{1,9}% bg [0-9]{1,9}%|limit [0-9]{1,9})"
-    r"|((?!(?:fg|bg|limit) )[A-Za-z][A-Za-z0-9_.:+-]*)(?:"
-    r"@(" + _DEGREES + r")C(?:/(" + _DEGREES + r")C)?"
-    r"| (" + _NUMBER + r")(?:(?:mW)?/(" + _NUMBER + r")(?:mW)?(?:/(" + _NUMBER + r")(?:mW)?)?|mW)"
-    r"| (off|[0-9]{1,9}%?|(?:[0-9]{1,9}%)?@(?:"
-    + _NUMBER
-    + r"|\["
-    + _NUMBER
-    + r"(?:,"
-    + _NUMBER
-    + r"){0,63}\]))"
-    r"))(?!\S)"
+_FIELD = _pattern(
+    r"""
+    (?<!\S)(?:
+        (SWAP|IRAM|CPU|cpu|MTS|EDP)[ ]  # groups: the block's name and its body
+        ( UINT/UINT[Mk]B (?:[ ]?\((?:lfb|cached)[ ][0-9A-Za-z]{1,30}\))?
+        | \[[^\]\s]*\] (?:@INT)?
+        | fg[ ]UINT%[ ]bg[ ]UINT%
+        | limit[ ]UINT
+        )
+      | ((?!(?:fg|bg|limit)[ ])[A-Za-z][A-Za-z0-9_.:+-]*)  # or a name, and one of
+        (?: @(DEGREES)C (?:/(DEGREES)C)?  # degrees, peak
+          | [ ](INT)(?: (?:mW)?/(INT)(?:mW)? (?:/(INT)(?:mW)?)? | mW)  # power, average, peak
+          | [ ](off | UINT%? | (?:UINT%)?@(?: INT | \[INT(?:,INT){0,63}\]))  # an engine's body
+        )
+    )(?!\S)
+    """
 )
+_new = tuple.__new__  # makes a named tuple in half the time of calling its class
 _GROUPS = _FIELD.groups + 1
 
-_RAM = re.compile(r"([0-9]+)/([0-9]+)MB(?: \(lfb ([0-9]{1,9})x([0-9]{1,9})(MB|kB)\))?")
-_SWAP = re.compile(r"([0-9]+)/([0-9]+)MB(?: \(cached ([0-9]{1,9})MB\))?")
-_IRAM = re.compile(r"([0-9]+)/([0-9]+)kB(?: ?\(lfb ([0-9]{1,9})kB\))?")
-_CPU = re.compile(r"\[(.*)\](?:@(.*))?")
-_CORE = re.compile(r"([0-9]{1,9})%(?:@(" + _NUMBER + r"))?")
-_MTS = re.compile(r"fg ([0-9]+)% bg ([0-9]+)%")
-_EDP = re.compile(r"limit ([0-9]+)")
+_CORE = _pattern(r"(UINT)%(?:@(INT))?")
+_BLOCKS = {  # the body of each, and the fields of a sample that it fills
+    "SWAP": (
+        _pattern(r"(UINT)/(UINT)MB(?:[ ]\(cached[ ](UINT)MB\))?"),
+        ("swap_used_mb", "swap_total_mb", "swap_cached_mb"),
+    ),
+    "IRAM": (
+        _pattern(r"(UINT)/(UINT)kB(?:[ ]?\(lfb[ ](UINT)kB\))?"),
+        ("iram_used_kb", "iram_total_kb", "iram_lfb_kb"),
+    ),
+    "MTS": (_pattern(r"fg[ ](UINT)%[ ]bg[ ](UINT)%"), ("mts_fg_percent", "mts_bg_percent")),
+    "EDP": (_pattern(r"limit[ ](UINT)"), ("edp_limit",)),
+}
 
 
 class Sample:
@@ -153,14 +170,19 @@ def parse_line(line):
     start = _START.search(line)
     if start is None:
         return None
-    prefix, rest = line[: start.start()], line[start.start(2) :]
+    prefix, rest = line[: start.start()], line[start.end() :]
     if prefix:
         earlier = _EARLIER.search(prefix)
         if earlier:
             prefix, rest = prefix[: earlier.start()], prefix[earlier.start() :] + " " + rest
     if "  " in rest or "\t" in rest:
         rest = " ".join(rest.split())
-    sample = Sample(prefix, start.group(1))
+    stamp, used, total, blocks, size, unit = start.groups()
+    sample = Sample(prefix, stamp)
+    sample.ram_used_mb, sample.ram_total_mb = int(used), int(total)
+    if blocks is not None:
+        sample.lfb_blocks = int(blocks)
+        sample.lfb_block_kb = int(size) * (1024 if unit == "MB" else 1)
     parts = _FIELD.split(rest)
     left_over = "".join(parts[::_GROUPS]).split()
     _fill(sample, parts, left_over)
@@ -180,24 +202,24 @@ def _fill(sample, parts, left_over):
         *(parts[group::_GROUPS] for group in range(1, _GROUPS))
     ):
         if celsius is not None:
-            temperatures.append(_temperature(name, celsius, hottest))
+            values = (name, float(celsius), hottest and float(hottest))
+            temperatures.append(_new(Temperature, values))
         elif power is not None:
-            rails.append(Rail(name, int(power), _integer(average), _integer(peak)))
+            values = (name, int(power), average and int(average), peak and int(peak))
+            rails.append(_new(Rail, values))
         elif engine is not None:
             engines.append(_engine(name, engine))
-        elif not _BLOCKS[block](sample, body, left_over):
+        elif block in _BLOCKS:
+            if not _fill_block(sample, block, body):
+                left_over += [block] + body.split()
+        elif not _fill_cores(sample, body, left_over):
             left_over += [block] + body.split()
     sample.engines = tuple(engines)
     sample.temperatures = tuple(temperatures)
     sample.rails = tuple(rails)
 
 
-@lru_cache(maxsize=4096)  # sensors have steps: few different texts make most of a log
-def _temperature(name, celsius, hottest):
-    return Temperature(name, float(celsius), None if hottest is None else float(hottest))
-
-
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)  # few different texts make most of a log
 def _engine(name, body):
     if body == "off":
         return Engine(name, None, (), True)
@@ -208,59 +230,24 @@ def _engine(name, body):
     return Engine(name, int(load[:-1]) if load else None, clocks, False)
 
 
-def _fill_ram(sample, body, left_over):
-    match = _RAM.fullmatch(body)
-    if not match or sample.ram_total_mb is not None:
+def _fill_block(sample, block, body):
+    """Set the fields of a block that a line has once; False where it has a second one."""
+    pattern, names = _BLOCKS[block]
+    match = pattern.fullmatch(body)
+    if not match or getattr(sample, names[0]) is not None:
         return False
-    used, total, blocks, size, unit = match.groups()
-    sample.ram_used_mb, sample.ram_total_mb = int(used), int(total)
-    if blocks is not None:
-        sample.lfb_blocks = int(blocks)
-        sample.lfb_block_kb = int(size) * (1024 if unit == "MB" else 1)
-    return True
-
-
-def _fill_swap(sample, body, left_over):
-    match = _SWAP.fullmatch(body)
-    if not match or sample.swap_total_mb is not None:
-        return False
-    sample.swap_used_mb, sample.swap_total_mb, sample.swap_cached_mb = _integers(match)
-    return True
-
-
-def _fill_iram(sample, body, left_over):
-    match = _IRAM.fullmatch(body)
-    if not match or sample.iram_total_kb is not None:
-        return False
-    sample.iram_used_kb, sample.iram_total_kb, sample.iram_lfb_kb = _integers(match)
-    return True
-
-
-def _fill_mts(sample, body, left_over):
-    match = _MTS.fullmatch(body)
-    if not match or sample.mts_fg_percent is not None:
-        return False
-    sample.mts_fg_percent, sample.mts_bg_percent = _integers(match)
-    return True
-
-
-def _fill_edp(sample, body, left_over):
-    match = _EDP.fullmatch(body)
-    if not match or sample.edp_limit is not None:
-        return False
-    (sample.edp_limit,) = _integers(match)
+    for name, text in zip(names, match.groups()):
+        setattr(sample, name, text and int(text))
     return True
 
 
 def _fill_cores(sample, body, left_over):
-    match = _CPU.fullmatch(body)
-    if not match or sample.cores:
+    texts, _, one_clock = body[1:].partition("]")  # the old grammar has one clock for all
+    if sample.cores or not body.startswith("["):
         return False
-    texts, common = match.groups()
-    suffix = "" if common is None else "@" + common
     cores = []
     for text in texts.split(","):
-        core = _core(text, suffix)
+        core = _core(text, one_clock)
         if core is _NOT_A_CORE:
             left_over.append(text)
         else:
@@ -273,30 +260,12 @@ _NOT_A_CORE = object()
 
 
 @lru_cache(maxsize=4096)
-def _core(text, suffix):
+def _core(text, one_clock):
     if text == "off":
         return None
-    match = _CORE.fullmatch(text + suffix)
+    match = _CORE.fullmatch(text + one_clock)
     if not match:
         return _NOT_A_CORE
-    load, clock = match.group(1), _integer(match.group(2))
-    return Core(int(load), None if clock is None or clock < 0 else clock)
-
-
-def _integer(text):
-    return None if text is None else int(text)
-
-
-def _integers(match):
-    return [_integer(text) for text in match.groups()]
-
-
-_BLOCKS = {
-    "RAM": _fill_ram,
-    "SWAP": _fill_swap,
-    "IRAM": _fill_iram,
-    "CPU": _fill_cores,
-    "cpu": _fill_cores,
-    "MTS": _fill_mts,
-    "EDP": _fill_edp,
-}
+    load, clock = match.groups()
+    clock = -1 if clock is None else int(clock)
+    return Core(int(load), None if clock < 0 else clock)

@@ -20,6 +20,10 @@ period_s: the median pause;
 jumps: indices of samples before which the clock went backwards (one period is put there)."""
 
 DEFAULT_INTERVAL_MS = 1000.0
+SENSOR_PERIOD_S = 0.5
+"""A shorter pause hides little: the sensor of a TX2 takes means over 0.43 s by itself."""
+LONGEST_PAUSE_S = 3600.0
+"""Nobody samples power more rarely: two lines further apart do not belong together."""
 ASSUMED_ERROR = (
     "the lines have no time, so one every %g ms is assumed (--interval); the real period is longer "
     "(1.1 %% on a TX2 at 1000 ms), and energy and duration with it"
@@ -109,7 +113,7 @@ def _axis(source, seconds, resolution_s):
     jumps = tuple((np.flatnonzero(pauses < 0) + 1).tolist())
     pauses = np.where(pauses < 0, period_s, pauses)
     seconds = np.concatenate(([0.0], np.cumsum(pauses))) if len(seconds) else seconds
-    gap_limit_s = 2.5 * period_s + resolution_s / 2
+    gap_limit_s = min(max(2.5 * period_s, SENSOR_PERIOD_S), LONGEST_PAUSE_S) + resolution_s / 2
     return TimeAxis(source, seconds, resolution_s, gap_limit_s, period_s, jumps)
 
 

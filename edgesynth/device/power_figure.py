@@ -31,7 +31,9 @@ def draw(document: dict[str, Any], trace: dict[str, Any], form: str) -> bytes:
         if load:
             axes[1].fill_between(trace["time_s"], _gapped(load), step="post", color="#7b8794", lw=0)
             axes[1].set(ylabel="GPU busy (%)", ylim=(0, 100))
+            axes[1].spines[["top", "right"]].set_visible(False)
         axes[-1].set_xlabel(f"time (s), {_time_source(document)}")
+        figure.align_ylabels()
         stream = io.BytesIO()
         figure.savefig(
             stream, format=form, dpi=150, metadata={"Date": None} if form == "svg" else {}

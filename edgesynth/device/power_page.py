@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgesynth.device.power_figure import draw
-from edgesynth.device.power_text import facts
+from edgesynth.device.power_text import ROLES, facts
 
 
 def page(document: dict[str, Any], trace: dict[str, Any]) -> bytes:
@@ -19,5 +19,5 @@ def page(document: dict[str, Any], trace: dict[str, Any]) -> bytes:
     svg = draw(document, trace, "svg").decode("utf-8")
     drawing = Markup(svg[svg.index("<svg") :])  # noqa: S704  (our own drawing, text as outlines)
     template = environment.get_template("power.html")
-    html = template.render(document=document, facts=facts(document), drawing=drawing)
+    html = template.render(document=document, facts=facts(document), roles=ROLES, drawing=drawing)
     return html.encode("utf-8")

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _CHART_ROWS = 7
-_SPARK_WIDTH = 24
-_ROLES = {
+_SPARK_WIDTH = 20
+ROLES = {  # of `edgesynth_rt.rails.role`
     "total": "the total",
     "summed": "summed",
     "inside": "part of the total",
@@ -73,7 +73,7 @@ def _facts(document: dict[str, Any]) -> Iterable[tuple[str, str]]:
     for name, title in (("gpu", "GPU"), ("emc", "EMC")):
         if document[name]:
             yield title, _unit(document[name])
-    yield "throttling", "; ".join(document["throttling"]) or "no sign of it"
+    yield "throttling", _some(document["throttling"]) or "no sign of it"
     if document["temperatures"]:
         yield "temperatures", _temperatures(document["temperatures"])
 
@@ -87,7 +87,7 @@ def _of_kind(document: dict[str, Any]) -> str:
 
 
 def _lines(lines: dict[str, Any]) -> str:
-    parts = [f"{lines['samples']} samples in {lines['total']} lines"]
+    parts = [f"{_count(lines['samples'], 'sample')} in {_count(lines['total'], 'line')}"]
     if lines["cut"]:
         parts.append(f"{lines['cut']} cut, dropped")
     if lines["foreign"]:
@@ -120,12 +120,12 @@ def _energy(document: dict[str, Any]) -> str:
 
 
 def _time(time: dict[str, Any]) -> str:
-    parts = [f"{_TIMES[time['source']]}, a sample every {time['period_s']:g} s"]
+    parts = [f"{_TIMES[time['source']]}, a sample every {time['period_s']:.3g} s"]
     gaps = time["gaps"]
     if gaps:
         longest = max(gaps, key=lambda gap: float(gap["seconds"]))
         parts.append(
-            f"{len(gaps)} gaps, the longest {longest['seconds']:g} s before line "
+            f"{_count(len(gaps), 'gap')}, the longest {longest['seconds']:g} s before line "
             f"{longest['before_line']}, not counted"
         )
     elif time["source"] != "assumed":
@@ -154,10 +154,19 @@ def _unit(unit: dict[str, Any]) -> str:
     if clocks:
         most = " ".join(f"{clock:g} ({lines})" for clock, lines in clocks[:6])
         rest = f" and {len(clocks) - 6} more" if len(clocks) > 6 else ""
-        parts.append(f"{unit['changes']} clock changes; MHz (lines): {most}{rest}")
+        parts.append(f"{_count(unit['changes'], 'clock change')}; MHz (lines): {most}{rest}")
     else:
         parts.append("no clock printed")
     return ", ".join(parts)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _some(hints: list[str], limit: int = 3) -> str:
+    more = [f"and {len(hints) - limit} more"] if len(hints) > limit else []
+    return "; ".join(hints[:limit] + more)
 
 
 def _temperatures(rows: list[dict[str, Any]]) -> str:
@@ -185,6 +194,6 @@ def _rail_table(document: dict[str, Any], trace: dict[str, Any], ascii_only: boo
             "" if rail["share"] is None else f"{rail['share']:.0%}",
             "" if rail["energy_j"] is None else f"{rail['energy_j']:.2f}",
             sparkline(trace["time_s"], values, _SPARK_WIDTH, ascii_only=ascii_only),
-            _ROLES[rail["role"]],
+            ROLES[rail["role"]],
         )
     return table

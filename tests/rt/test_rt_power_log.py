@@ -114,7 +114,7 @@ def test_unknown_rails_give_no_board_power_and_no_energy():
 def test_one_sample_has_power_and_no_energy():
     document, _ = log(nano(1000, 1000))
     assert document["board_power_mw"]["mean"] == 1000
-    assert "do not make a duration" in document["energy"]["not_measured"]
+    assert document["energy"] == {"not_measured": "one sample of board power has no duration"}
 
 
 def test_a_first_sample_of_a_sensor_that_was_not_ready_is_left_out():
@@ -155,6 +155,24 @@ def test_a_new_tegrastats_in_the_log_is_noticed_by_its_averages():
     document, _ = log(*[nano(*pair) for pair in values])
     assert document["averages"]["agrees"] is True
     assert document["averages"]["restarts"] == [4]
+    assert any("a new tegrastats began at line 4;" in remark for remark in document["remarks"])
+    assert document["energy"]["board_j"] == pytest.approx(2 + 4 + 0.75)  # not the time between
+
+
+def test_lines_months_apart_make_no_energy():
+    first, second = ("%s RAM 1/2MB " + nano(1000, 1000) + "\n" for _ in range(2))
+    document, _ = log_of(first % "11-15-2024 08:38:09" + second % "06-18-2025 11:25:24")
+    assert document["averages"]["restarts"] == []  # the second could go on from the first
+    assert document["energy"] == {
+        "not_measured": "no two of 2 samples of board power follow each other"
+    }
+
+
+def test_many_short_runs_in_one_log():
+    runs = [averaged([1000 + 7 * i, 3000, 5000 - i] * 100) for i in range(30)]
+    document, _ = log(*[nano(*pair) for run in runs for pair in run])
+    assert document["averages"]["agrees"] is True
+    assert document["averages"]["restarts"] == [300 * i + 1 for i in range(1, 30)]
 
 
 def test_averages_that_are_wrong_are_told():
@@ -162,6 +180,13 @@ def test_averages_that_are_wrong_are_told():
     assert document["averages"]["agrees"] is False
     assert document["averages"]["largest_difference_mw"] == 500
     assert any("lines are missing, or were edited" in remark for remark in document["remarks"])
+
+
+def test_one_rail_that_is_its_own_average_is_no_new_tegrastats():
+    lines = [nano(*pair) for pair in averaged([1000, 3000])] + [nano(2500, 2500)]
+    lines[2] = lines[2].replace("POM_5V_CPU 7/7", "POM_5V_CPU 9/7")
+    document, _ = log(*lines)
+    assert (document["averages"]["agrees"], document["averages"]["restarts"]) == (False, [])
 
 
 def test_averages_of_a_log_that_begins_late_are_not_compared():

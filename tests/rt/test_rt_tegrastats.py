@@ -147,6 +147,9 @@ def test_what_a_shell_put_before_the_line_is_kept_and_not_read(prefix):
         ("CPU [5%@6,x,off]", ("x",)),
         ("SWAP 1/2MB (cached 3MB) SWAP 4/5MB (cached 6MB)", ("SWAP", "4/5MB", "(cached", "6MB)")),
         ("EDP limit", ("EDP", "limit")),
+        ("CPU 5/6MB", ("CPU", "5/6MB")),
+        ("SWAP [5%@6]", ("SWAP", "[5%@6]")),
+        ("MTS fg 5%", ("MTS", "fg", "5%")),
     ],
 )
 def test_what_is_not_in_the_grammar_is_kept_as_words(words, unknown):
