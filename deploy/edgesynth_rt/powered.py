@@ -9,7 +9,7 @@ import numpy as np
 from edgesynth_rt import throttle
 from edgesynth_rt.clock_lock import lock_clocks
 from edgesynth_rt.clocks import limits, locked_gpu_mhz, read_clocks
-from edgesynth_rt.energy import energy_per_inference, idle_power, steady_window
+from edgesynth_rt.energy import SETTLE_S, energy_per_inference, idle_power, steady_window
 from edgesynth_rt.errors import MeasurementError, MissingError, UserError
 from edgesynth_rt.host import HOST
 from edgesynth_rt.rails import TITLES, recognise
@@ -131,7 +131,8 @@ def _until_ci(run, batch, sampler, rails, target, idle, state):
     stretches = []
 
     def load(duration_s):
-        series = run(duration_s)
+        # the sensor needs its time to settle in every stretch, also in a short last one
+        series = run(max(duration_s, SETTLE_S) + SETTLE_S)
         stretches.append(series)
         return steady_window(series.begin_s, series.ends_s(), batch)
 
