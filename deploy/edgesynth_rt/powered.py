@@ -21,6 +21,7 @@ from edgesynth_rt.until_ci import measure_until_ci
 SOURCES = ("auto", "tegrastats", "ina3221", "nvml", "rapl", "none")
 IDLE_S = 10.0
 """Of a source that was asked for by name; twenty readings of a TX2's monitor take 9 s."""
+_FIRST_READING_S = 5.0  # the first line of tegrastats does not count, the second takes its time
 
 PowerPlan = namedtuple("PowerPlan", "source idle_s until_ci lock_clocks")
 """source: one of SOURCES; idle_s: how long to measure idle power first, None for IDLE_S with a
@@ -104,7 +105,7 @@ def _with_energy(run, batch, sampler, plan, device, root):
     sampler.wait_past(idle_end_s)
     series = None
     try:
-        rails = total_rails(sampler.trace(), device)
+        rails = _rails(sampler, device)
         idle = None
         if idle_s:
             state = _state(device, root)
@@ -140,6 +141,16 @@ def _until_ci(run, batch, sampler, rails, target, idle, state):
     for later in stretches[1:]:
         stretches[0].extend(later)
     return stretches[0], energy, sampler.trace()
+
+
+def _rails(sampler, device):
+    """The rails of the board's power, as soon as a reading names them."""
+    until_s = time.monotonic() + _FIRST_READING_S
+    trace = sampler.trace()
+    while not trace.rails and trace.failure is None and time.monotonic() < until_s:
+        time.sleep(0.05)
+        trace = sampler.trace()
+    return total_rails(trace, device)
 
 
 def total_rails(trace, device):
