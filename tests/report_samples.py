@@ -112,8 +112,8 @@ def write_measured(
     """A measured record as `edgesynth bench` writes it on a host, its latencies beside it."""
     latency = latencies_ms(macs)
     series = measure.Series()
-    series.latency_ms.extend(latency)
-    series.start_ms.extend(np.cumsum(latency) - latency)
+    for start, taken in zip(np.cumsum(latency) - latency, latency, strict=True):
+        series.add(start, taken)
     tensor = {"name": "input", "dtype": "float32", "shape": [1, 1, 28, 28]}
     bundle = SimpleNamespace(
         name=name,

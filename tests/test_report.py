@@ -190,7 +190,7 @@ def test_a_slower_network_is_called_slower(tmp_path):
     write_measured(tmp_path / "a.record.json", name="a", params=9, macs=400_000, accuracy=0.9)
     write_measured(tmp_path / "b.record.json", name="b", params=8, macs=399_999, accuracy=0.9)
     for name, latency in (("a", 1.0), ("b", 2.0)):
-        series = SimpleNamespace(start_ms=range(100), latency_ms=[latency] * 100)
+        series = SimpleNamespace(parts_ms={}, start_ms=range(100), latency_ms=[latency] * 100)
         path = tmp_path / f"{name}.record.json"
         document = json.loads(path.read_text())
         document["latency_ms"] = summarize(series.latency_ms)

@@ -4,10 +4,12 @@ import time
 from collections import namedtuple
 from contextlib import ExitStack
 
+import numpy as np
+
 from edgesynth_rt import throttle
 from edgesynth_rt.clock_lock import lock_clocks
 from edgesynth_rt.clocks import limits, locked_gpu_mhz, read_clocks
-from edgesynth_rt.energy import energy_per_inference, idle_power, steady_window
+from edgesynth_rt.energy import SETTLE_S, energy_per_inference, idle_power, steady_window
 from edgesynth_rt.errors import MeasurementError, MissingError, UserError
 from edgesynth_rt.host import HOST
 from edgesynth_rt.rails import TITLES, recognise
@@ -19,6 +21,7 @@ from edgesynth_rt.until_ci import measure_until_ci
 SOURCES = ("auto", "tegrastats", "ina3221", "nvml", "rapl", "none")
 IDLE_S = 10.0
 """Of a source that was asked for by name; twenty readings of a TX2's monitor take 9 s."""
+_FIRST_READING_S = 5.0  # the first line of tegrastats does not count, the second takes its time
 
 PowerPlan = namedtuple("PowerPlan", "source idle_s until_ci lock_clocks")
 """source: one of SOURCES; idle_s: how long to measure idle power first, None for IDLE_S with a
@@ -62,6 +65,7 @@ def measure_powered(run, batch, plan, device, on_gpu, root="/"):
     if not on_board and trace is not None and trace.source == "tegrastats":
         # there is no such program for this machine, so this one replays another's log
         energy["replayed"] = True
+    energy = {name: _plain(value) for name, value in energy.items()}
     conditions = {"clocks_locked": bool(locked and locked["locked"]), "limits": limits(clocks)}
     return Outcome(series, energy, conditions, trace)
 
@@ -101,7 +105,7 @@ def _with_energy(run, batch, sampler, plan, device, root):
     sampler.wait_past(idle_end_s)
     series = None
     try:
-        rails = total_rails(sampler.trace(), device)
+        rails = _rails(sampler, device)
         idle = None
         if idle_s:
             state = _state(device, root)
@@ -128,7 +132,8 @@ def _until_ci(run, batch, sampler, rails, target, idle, state):
     stretches = []
 
     def load(duration_s):
-        series = run(duration_s)
+        # the sensor needs its time to settle in every stretch, also in a short last one
+        series = run(max(duration_s, SETTLE_S) + SETTLE_S)
         stretches.append(series)
         return steady_window(series.begin_s, series.ends_s(), batch)
 
@@ -136,6 +141,16 @@ def _until_ci(run, batch, sampler, rails, target, idle, state):
     for later in stretches[1:]:
         stretches[0].extend(later)
     return stretches[0], energy, sampler.trace()
+
+
+def _rails(sampler, device):
+    """The rails of the board's power, as soon as a reading names them."""
+    until_s = time.monotonic() + _FIRST_READING_S
+    trace = sampler.trace()
+    while not trace.rails and trace.failure is None and time.monotonic() < until_s:
+        time.sleep(0.05)
+        trace = sampler.trace()
+    return total_rails(trace, device)
 
 
 def total_rails(trace, device):
@@ -147,6 +162,13 @@ def total_rails(trace, device):
     if found.rule is None:
         raise MeasurementError("energy is not measured: %s" % found.reason)
     return found.rule.total
+
+
+def _plain(value):
+    """Numbers of numpy as Python's own, which every JSON writer takes."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _state(device, root):
