@@ -15,7 +15,13 @@ fi
 
 # The driver library is the host's; to link, the toolkit's stub is enough.
 export CUDA_ROOT="$cuda" PATH="$cuda/bin:$PATH" LIBRARY_PATH="$cuda/lib64/stubs:$cuda/lib64"
+# Without random numbers: nothing here needs them, and libcurand is what containers on Jetson miss
+# most often. pycuda's settings are read from the home folder.
+home=$(mktemp -d)
+trap 'rm -rf "$home"' EXIT
+echo 'CUDA_ENABLE_CURAND = False' >"$home/.aksetup-defaults.py"
+
 # Without isolation: against the numpy that the image has. pycuda 2022.1 would ask for numpy 1.12.1
 # on Python 3.6, for which there is no ARM wheel.
-PIP_CONSTRAINT='' PIP_DISABLE_PIP_VERSION_CHECK=1 "${PYTHON:-python3}" -m pip wheel --no-cache-dir \
-    --no-deps --no-build-isolation --wheel-dir "$folder" "pycuda==$version"
+HOME=$home PIP_CONSTRAINT='' PIP_DISABLE_PIP_VERSION_CHECK=1 "${PYTHON:-python3}" -m pip wheel \
+    --no-cache-dir --no-deps --no-build-isolation --wheel-dir "$folder" "pycuda==$version"
