@@ -4,7 +4,7 @@ OUT ?= demo
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: help demo test lint ruff mypy imports shellcheck clean
+.PHONY: help demo test lint ruff mypy imports shellcheck hadolint clean
 
 help:  ## show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1#\2/p' Makefile | column -t -s '#'
@@ -14,11 +14,11 @@ demo:  ## train, synthesize, export, check, measure, predict and report in OUT (
 	$(BIN)/edgesynth demo --out $(OUT)
 
 test:  ## all tests, the device runtime on Python 3.6 too where that is installed
-	@.ci/setup dataset-fashion-mnist chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	@.ci/setup dataset-fashion-mnist chromium openssh-server
 	@if [ -x .ci/python36 ]; then .ci/python36; fi
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
-lint: ruff mypy imports shellcheck  ## style, types, layers, shell scripts
+lint: ruff mypy imports shellcheck hadolint  ## style, types, layers, shell scripts, Dockerfiles
 
 ruff:
 	@.ci/setup
@@ -36,6 +36,10 @@ imports:
 shellcheck:
 	@.ci/setup shellcheck
 	shellcheck $$(git ls-files '.ci/*' '*.sh')
+
+hadolint:
+	@.ci/setup
+	$(BIN)/hadolint docker/*/Dockerfile
 
 clean:  ## remove the environment, caches and the demo's folder
 	rm -rf .venv .venv36 .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PRODUCT = [*sorted(ROOT.glob("edgesynth/**/*.py")), *sorted(ROOT.glob("deploy/**/*.py"))]
 MAX_FILE_LINES = 400
+MAX_TEST_FILE_LINES = 450
 MAX_BODY_LINES = 40
 HEAVY = ("torch", "onnx", "onnxruntime", "matplotlib", "tensorrt_rtx_bindings")
 
@@ -25,7 +26,7 @@ def name_of(file: Path) -> str:
     return str(file.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("package", ["core", "hardware", "report"])
+@pytest.mark.parametrize("package", ["core", "hardware", "remote", "report"])
 def test_light_packages_load_nothing_heavy(package):
     modules = modules_below(package)
     assert modules
@@ -70,7 +71,7 @@ def test_a_module_is_short_named_for_its_idea_and_explained(file):
 
 @pytest.mark.parametrize("file", sorted(ROOT.glob("tests/**/*.py")), ids=name_of)
 def test_a_test_file_is_short(file):
-    assert len(file.read_text().splitlines()) <= MAX_FILE_LINES
+    assert len(file.read_text().splitlines()) <= MAX_TEST_FILE_LINES
 
 
 def public_definitions(tree):

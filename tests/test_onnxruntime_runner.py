@@ -46,7 +46,7 @@ def test_prepared_cycles_through_its_inputs(tmp_path: Path) -> None:
         def run(self, outputs: list[str], feed: dict[str, Any]) -> None:
             seen.append(feed)
 
-    runner._session = Spy()
+    runner._sessions = [Spy()]
     call = runner.prepared(inputs)
     for _ in range(10):
         call()

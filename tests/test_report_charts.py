@@ -186,6 +186,7 @@ def test_a_distribution_without_raw_latencies_is_dashed():
     st.lists(st.floats(1e-6, 1e9), min_size=2, max_size=30),
     st.lists(st.floats(0, 1), min_size=2, max_size=30),
 )
+@example([1.0, 1.0], [1.0000000000000002e-06, 1e-06])
 def test_tick_labels_never_touch_nor_leave_the_chart(xs, ys):
     x = Axis("x", logarithmic(xs), lambda ticks: [numbers.count(t) for t in ticks])
     y = Axis("y", linear(ys), lambda ticks: [f"{t:.3f}" for t in ticks])

@@ -114,6 +114,31 @@ class Bundle(object):
         known = self.manifest["cost"]
         return {key: known.get(key) for key in ("params", "macs", "size_bytes")}
 
+    def files(self):
+        """{relative path: (path here, SHA-256)} of the manifest and all that it names."""
+        named = {stage["onnx"]: stage["sha256"] for stage in self.manifest["stages"]}
+        named[self.manifest["golden"]["file"]] = self.manifest["golden"]["sha256"]
+        named[MANIFEST] = self.id
+        return {
+            relative: (os.path.join(self._folder, *relative.split("/")), sha256)
+            for relative, sha256 in named.items()
+        }
+
+    @property
+    def inputs(self):
+        """What the first stage takes: dicts of `name`, `dtype`, `shape`."""
+        return self.stages[0].inputs
+
+    @property
+    def outputs(self):
+        """What the last stage gives: dicts of `name`, `dtype`, `shape`."""
+        return self.stages[-1].outputs
+
+    @property
+    def batch(self):
+        """The fixed batch, or None when it is dynamic."""
+        return self.stages[0].batch
+
     @property
     def single_stage(self):
         """The only stage; raises UserError where a policy joins several."""

@@ -17,12 +17,11 @@ def evaluate(runner, bundle, images, labels, watch=lambda done: None):
     Returns {"value": share right, "n", "right", "ci95": [low, high] (Wilson)}.
     Raises UserError when the bundle is no classifier of such images or there is no image.
     """
-    stage = bundle.single_stage
-    _check_classifier(bundle, stage)
+    _check_classifier(bundle)
     labels = np.asarray(labels)
     if not len(labels):
         raise UserError("the data set has no images to evaluate bundle %s on" % bundle.path)
-    classes = stage.outputs[0]["shape"][1]
+    classes = bundle.outputs[0]["shape"][1]
     if labels.min() < 0 or labels.max() >= classes:
         raise UserError(
             "bundle %s has %d classes, the data set labels up to %d; give the data it was made for"
@@ -32,22 +31,22 @@ def evaluate(runner, bundle, images, labels, watch=lambda done: None):
     for first in range(0, len(labels), PIECE):
         indices = np.arange(first, min(first + PIECE, len(labels)))
         pixels = images(indices)
-        wanted = stage.inputs[0]["shape"][1:]
+        wanted = bundle.inputs[0]["shape"][1:]
         if list(pixels.shape[1:]) != list(wanted):
             raise UserError(
                 "bundle %s takes images of shape %s, the data set has %s; "
                 "give the data it was made for" % (bundle.path, wanted, list(pixels.shape[1:]))
             )
-        inputs = {stage.inputs[0]["name"]: bundle.preprocess(pixels)}
-        logits = run_samples(runner, inputs, PIECE)[stage.outputs[0]["name"]]
+        inputs = {bundle.inputs[0]["name"]: bundle.preprocess(pixels)}
+        logits = run_samples(runner, inputs, PIECE)[bundle.outputs[0]["name"]]
         right += int((logits.argmax(axis=1) == labels[indices]).sum())
         watch(len(indices))
     n = len(labels)
     return {"value": right / n, "n": n, "right": right, "ci95": list(wilson(right, n))}
 
 
-def _check_classifier(bundle, stage):
-    fits = len(stage.inputs) == len(stage.outputs) == 1 and len(stage.outputs[0]["shape"]) == 2
+def _check_classifier(bundle):
+    fits = len(bundle.inputs) == len(bundle.outputs) == 1 and len(bundle.outputs[0]["shape"]) == 2
     if bundle.manifest["task"] != "classification" or not fits:
         raise UserError(
             "accuracy is known for classifiers with one input and one output (batch, classes); "

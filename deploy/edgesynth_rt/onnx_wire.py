@@ -1,9 +1,10 @@
 """A look into an ONNX file without the onnx package (Python 3.6).
 
-Walks the protocol-buffer wire format far enough to say whether the file is whole and whether all
-of its weights are inside it. Field numbers are those of onnx.proto (github:onnx/onnx); they never
-change. A weight kept outside (`data_location: EXTERNAL`) is read by the runtimes from a path that
-the file itself names, which no hash in a manifest covers.
+Walks the protocol-buffer wire format far enough to say whether the file is whole, whether all of
+its weights are inside it, which operators it uses, and to leave its functions out. Field numbers
+are those of onnx.proto (github:onnx/onnx); they never change. A weight kept outside
+(`data_location: EXTERNAL`) is read by the runtimes from a path that the file itself names, which no
+hash in a manifest covers.
 """
 
 from edgesynth_rt.errors import UserError
@@ -17,6 +18,9 @@ _CHILDREN = {
     "sparse": {1: "tensor", 2: "tensor"},
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_GRAPH, _FUNCTIONS = 7, 25  # of a model
+_FUNCTION_NAME, _FUNCTION_DOMAIN = 1, 10
+_NODE_TYPE, _NODE_DOMAIN = 4, 7
 _MAX_DEPTH = 64
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -39,6 +43,40 @@ def check_self_contained(data, what):
         raise UserError("%s holds no ONNX graph; export it again" % what)
 
 
+def operators(data):
+    """(domain, type) of every node of the graph and of its branches, in the order of the file.
+
+    data: the bytes of a file that `check_self_contained` accepted. Nodes inside model-local
+    functions do not count: they run only where the function's node does not.
+    """
+    found = []
+    for number, value, _, _ in _fields(memoryview(data)):
+        if number == _GRAPH:
+            _collect(value, "graph", found)
+    return found
+
+
+def functions(data):
+    """(domain, name) of every model-local function."""
+    found = []
+    for number, value, _, _ in _fields(memoryview(data)):
+        if number == _FUNCTIONS:
+            texts = {key: text for key, text, _, _ in _fields(value)}
+            found.append((_text(texts, _FUNCTION_DOMAIN), _text(texts, _FUNCTION_NAME)))
+    return found
+
+
+def without_functions(data):
+    """The same model without its model-local functions; every other byte stays as it is.
+
+    TensorRT's parsers from 9.0 to 10.6 put a function's body in the place of its node, even where
+    a plugin of that name is registered (github:NVIDIA/TensorRT issue 4113).
+    """
+    view = memoryview(data)
+    kept = [view[start:end] for number, _, start, end in _fields(view) if number != _FUNCTIONS]
+    return b"".join(bytes(part) for part in kept)
+
+
 class _CutError(Exception):
     pass
 
@@ -53,7 +91,7 @@ def _walk(view, kind, depth):
         raise _CutError("messages nest deeper than %d" % _MAX_DEPTH)
     children = _CHILDREN.get(kind, {})
     found = 0
-    for number, value in _fields(view):
+    for number, value, _, _ in _fields(view):
         if kind == "tensor":
             if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0):
                 raise _ExternalError
@@ -63,10 +101,27 @@ def _walk(view, kind, depth):
     return found
 
 
+def _collect(view, kind, found):
+    """Add the operators below one message of a graph to `found`."""
+    if kind == "node":
+        texts = {key: text for key, text, _, _ in _fields(view)}
+        found.append((_text(texts, _NODE_DOMAIN), _text(texts, _NODE_TYPE)))
+    for number, value, _, _ in _fields(view):
+        child = _CHILDREN[kind].get(number)
+        if child in ("graph", "node", "attribute") and isinstance(value, memoryview):
+            _collect(value, child, found)
+
+
+def _text(fields, number):
+    value = fields.get(number, b"")
+    return bytes(value).decode("utf-8", "replace") if isinstance(value, memoryview) else ""
+
+
 def _fields(view):
-    """(field number, integer or memoryview) of every field of one message."""
+    """(field number, integer or memoryview, start, end) of every field of one message."""
     at = 0
     while at < len(view):
+        start = at
         tag, at = _varint(view, at)
         wire, number = tag & 7, tag >> 3
         if wire == _VARINT:
@@ -80,7 +135,7 @@ def _fields(view):
             raise _CutError("wire type %d at byte %d of a message" % (wire, at))
         if at > len(view) or number == 0:
             raise _CutError("a field runs past the end")
-        yield number, value
+        yield number, value, start, at
 
 
 def _varint(view, at):

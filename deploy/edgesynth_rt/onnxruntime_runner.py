@@ -1,5 +1,6 @@
 """Running a bundle with ONNX Runtime on the processor (Python 3.6, onnxruntime 1.8 or newer)."""
 
+from edgesynth_rt.chain import check_chain
 from edgesynth_rt.errors import MissingError, UserError
 from edgesynth_rt.host import usable_cores
 
@@ -16,7 +17,9 @@ _DTYPES = {
 
 
 class OnnxRuntimeRunner(object):
-    """One session for the one stage of a bundle. `batch` is its fixed batch, None when dynamic.
+    """One session for each stage of a bundle, which run one after the other.
+
+    `batch` is the bundle's fixed batch, None when dynamic; `precision` None, as the file says.
 
     threads: how many threads one inference uses; 0 takes every core this process may use.
     shared: other sessions run in the same process; then idle threads of this one sleep at once,
@@ -27,45 +30,43 @@ class OnnxRuntimeRunner(object):
     """
 
     name = "onnxruntime"
+    precision = None
+    facts = {}
 
     def __init__(self, bundle, threads=1, shared=False):
         onnxruntime = import_onnxruntime()
-        stage = bundle.single_stage
-        self.batch = stage.batch
+        self.batch = bundle.batch
         self.threads = threads or usable_cores()
         self.version = onnxruntime.__version__
-        self._what = stage.what
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what it prints goes into the exception as well
         if shared:
             options.add_session_config_entry("session.force_spinning_stop", "1")
-        try:
-            self._session = onnxruntime.InferenceSession(
-                stage.read(), sess_options=options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's exceptions share no base but Exception
-            raise UserError(
-                "%s does not load in onnxruntime %s: %s; export the bundle again"
-                % (self._what, self.version, _one_line(error))
-            )
-        self._check_tensors("input", stage.inputs, self._session.get_inputs())
-        self._check_tensors("output", stage.outputs, self._session.get_outputs())
-        self._outputs = [tensor["name"] for tensor in stage.outputs]
+        self._stages = check_chain(bundle)
+        self._sessions = [self._open(onnxruntime, options, stage) for stage in self._stages]
+        self._outputs = [tensor["name"] for tensor in bundle.outputs]
 
     def run(self, inputs):
         """Outputs for `inputs`; both are dicts from tensor name to array, first axis the batch."""
-        try:
-            values = self._session.run(self._outputs, inputs)
-        except Exception as error:  # as above
-            raise UserError("%s does not run: %s" % (self._what, _one_line(error)))
-        return dict(zip(self._outputs, values))
+        known = dict(inputs)
+        for stage, session in zip(self._stages, self._sessions):
+            names = [tensor["name"] for tensor in stage.outputs]
+            taken = {tensor["name"]: known[tensor["name"]] for tensor in stage.inputs}
+            try:
+                known.update(zip(names, session.run(names, taken)))
+            except Exception as error:  # onnxruntime's exceptions share no base but Exception
+                raise UserError("%s does not run: %s" % (stage.what, _one_line(error)))
+        return {name: known[name] for name in self._outputs}
 
     def prepared(self, inputs):
         """A callable without arguments that runs the next of `inputs`, a list that it cycles."""
-        run, outputs, count = self._session.run, self._outputs, len(inputs)
-        state = [0]
+        state, count = [0], len(inputs)
+        if len(self._sessions) == 1:
+            run, outputs = self._sessions[0].run, self._outputs
+        else:
+            run, outputs = lambda _, arrays: self.run(arrays), None
 
         def call():
             run(outputs, inputs[state[0]])
@@ -73,27 +74,43 @@ class OnnxRuntimeRunner(object):
 
         return call
 
-    def _check_tensors(self, side, stated, found):
-        """The session's tensors must be the manifest's: name, dtype and fixed dimensions."""
-        actual = {tensor.name: tensor for tensor in found}
-        missing = sorted(set(actual) ^ {tensor["name"] for tensor in stated})
-        if missing:
+    def _open(self, onnxruntime, options, stage):
+        """A session for one stage, its tensors checked."""
+        try:
+            session = onnxruntime.InferenceSession(
+                stage.read(), sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # as above
             raise UserError(
-                "%s: %s %s stands only in the manifest or only in the ONNX file; "
-                "export the bundle again" % (self._what, side, _one_line(missing[0]))
+                "%s does not load in onnxruntime %s: %s; export the bundle again"
+                % (stage.what, self.version, _one_line(error))
             )
-        for tensor in stated:
-            value = actual[tensor["name"]]
-            fits = len(value.shape) == len(tensor["shape"]) and all(
-                not isinstance(there, int) or there == here
-                for there, here in zip(value.shape, tensor["shape"])
-            )
-            if _DTYPES.get(value.type) != tensor["dtype"] or not fits:
-                raise UserError(
-                    "%s: %s %s is %s %s, the manifest says %s %s; export the bundle again"
-                    % (self._what, side, tensor["name"], value.type, value.shape,
-                       tensor["dtype"], tensor["shape"])
-                )  # fmt: skip
+        _check_tensors(stage, "input", stage.inputs, session.get_inputs())
+        _check_tensors(stage, "output", stage.outputs, session.get_outputs())
+        return session
+
+
+def _check_tensors(stage, side, stated, found):
+    """The session's tensors must be the manifest's: name, dtype and fixed dimensions."""
+    actual = {tensor.name: tensor for tensor in found}
+    missing = sorted(set(actual) ^ {tensor["name"] for tensor in stated})
+    if missing:
+        raise UserError(
+            "%s: %s %s stands only in the manifest or only in the ONNX file; "
+            "export the bundle again" % (stage.what, side, _one_line(missing[0]))
+        )
+    for tensor in stated:
+        value = actual[tensor["name"]]
+        fits = len(value.shape) == len(tensor["shape"]) and all(
+            not isinstance(there, int) or there == here
+            for there, here in zip(value.shape, tensor["shape"])
+        )
+        if _DTYPES.get(value.type) != tensor["dtype"] or not fits:
+            raise UserError(
+                "%s: %s %s is %s %s, the manifest says %s %s; export the bundle again"
+                % (stage.what, side, tensor["name"], value.type, value.shape,
+                   tensor["dtype"], tensor["shape"])
+            )  # fmt: skip
 
 
 def import_onnxruntime():

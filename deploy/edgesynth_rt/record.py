@@ -1,5 +1,8 @@
 """Records: what was found out about a bundle, measured or predicted, never both (Python 3.6).
 
+A record whose energy comes from a replayed power log is "replayed": it looks like a measured one,
+and proves nothing about any board.
+
 Format `edgesynth.record/1`, see ARCHITECTURE.md. One reader checks both kinds. The latencies of
 every iteration lie in a file beside the record, which it names under "raw".
 """
@@ -12,11 +15,13 @@ from edgesynth_rt import files, strict_json
 from edgesynth_rt.errors import UserError
 from edgesynth_rt.fields import Field
 from edgesynth_rt.manifest import check_name
+from edgesynth_rt.power_trace import write_trace
 from edgesynth_rt.statistics import PERCENTILES, summarize
 
 SCHEMA = "edgesynth.record/1"
 SUFFIX = ".record.json"
 RAW_SUFFIX = ".times.json"
+POWER_SUFFIX = ".power.json"
 MAX_TIMES = 1000000
 _REMEDY = "make it again with `edgesynth bench` or `edgesynth predict`"
 _ORDERED = ("min", "p50", "p90", "p95", "p99", "max")
@@ -38,21 +43,22 @@ def measured(
     percentiles=PERCENTILES,
     command="",
 ):
-    """A record of kind "measured".
+    """A record of kind "measured", or "replayed" when `energy` says so.
 
     bundle: an open Bundle; series: a `measure.Series`; batch: inferences per iteration; device,
     software: see `host`; energy, accuracy: a result or {"not_measured": reason}; measurement: how
-    it was measured (warm_up_ms, duration_s, threads, ...); validity: what makes it doubtful, one
-    sentence each. Requirements and raw file are filled in by whoever judges and writes it.
+    it was measured (warm_up_ms, duration_s, threads, ...), and the `precision` of an engine where
+    that is not the file's own; validity: what makes it doubtful, one sentence each. Requirements
+    and raw file are filled in by whoever judges and writes it.
     """
     return {
         "schema": SCHEMA,
-        "kind": "measured",
+        "kind": "replayed" if energy.get("replayed") else "measured",
         "name": bundle.name,
         "bundle": {"name": bundle.name, "id": bundle.id},
         "device": device,
         "backend": backend,
-        "precision": _precision(bundle.stages[0]),
+        "precision": measurement.get("precision") or _precision(bundle.stages[0]),
         "batch": batch,
         "software": software,
         "latency_ms": _rounded(summarize(series.latency_ms, percentiles)),
@@ -64,7 +70,7 @@ def measured(
         "exits": None,
         "validity": list(validity),
         "raw": None,
-        "measurement": measurement,
+        "measurement": dict(measurement, **_parts(series)),
         "command": command,
         "created": now(),
     }
@@ -95,27 +101,40 @@ def write_record(path, record, series=None):
     return record
 
 
+def write_measured(path, record, series, trace=None):
+    """`write_record`, and the power beside it: NAME.power.json, which the energy then names."""
+    if trace is not None and "gross_mj" in record["energy"]:
+        power = _beside(str(path), POWER_SUFFIX)
+        write_trace(power, trace)
+        record = dict(record, energy=dict(record["energy"], raw=os.path.basename(power)))
+    return write_record(path, record, series)
+
+
 def raw_path(path):
     """Where the latencies of the record at `path` lie."""
+    return _beside(path, RAW_SUFFIX)
+
+
+def _beside(path, suffix):
     stem = path[: -len(SUFFIX)] if path.endswith(SUFFIX) else os.path.splitext(path)[0]
-    return stem + RAW_SUFFIX
+    return stem + suffix
 
 
 def write_times(path, series):
     """Write every iteration in the form of trtexec's --exportTimes, one a line.
 
-    The names that trtexec gives to computing are used; there are no transfers on a processor.
+    Without parts the latency is all computing; there are no transfers on a processor.
     """
-    lines = [
-        json.dumps(
-            {
-                "startComputeMs": round(start, 6),
-                "endComputeMs": round(start + latency, 6),
-                "latencyMs": round(latency, 6),
-            }
-        )
-        for start, latency in zip(series.start_ms, series.latency_ms)
-    ]
+    lines = []
+    for index, (start, latency) in enumerate(zip(series.start_ms, series.latency_ms)):
+        parts = {name: times[index] for name, times in series.parts_ms.items()}
+        h2d, d2h = parts.get("h2d", 0.0), parts.get("d2h", 0.0)
+        compute = parts.get("compute", latency)
+        times = {"startComputeMs": start + h2d, "endComputeMs": start + h2d + compute}
+        if parts:
+            times.update(enqueueMs=parts["enqueue"], h2dMs=h2d, computeMs=compute, d2hMs=d2h)
+        times["latencyMs"] = latency
+        lines.append(json.dumps({name: round(time, 6) for name, time in times.items()}))
     files.write_bytes(path, ("[\n" + ",\n".join(lines) + "\n]\n").encode("utf-8"))
 
 
@@ -161,7 +180,7 @@ def check_record(document, where):
     """
     root = Field(document, where, _REMEDY)
     root["schema"].one_of([SCHEMA])
-    kind = root["kind"].one_of(["measured", "predicted"])
+    kind = root["kind"].one_of(["measured", "replayed", "predicted"])
     check_name(root["name"])
     check_name(root["bundle"]["name"])
     if root["bundle"].given("id"):
@@ -191,6 +210,17 @@ def check_record(document, where):
     _check_kind(root, kind)
 
 
+def _parts(series):
+    """What the latency of a GPU consists of, as `latency_ms` is given; nothing elsewhere."""
+    if not series.parts_ms:
+        return {}
+    parts = {}
+    for name, times in series.parts_ms.items():
+        # transfers take no time where the engine works on the host's memory
+        parts[name] = _rounded(summarize(times)) if min(times) > 0 else None
+    return {"parts_ms": parts}
+
+
 def _rounded(summary):
     """Milliseconds to the nanosecond, as far as clocks go."""
     return {key: round(value, 6) for key, value in summary.items()}
@@ -198,10 +228,10 @@ def _rounded(summary):
 
 def _check_kind(root, kind):
     """What only one kind may hold."""
-    if kind == "measured":
+    if kind != "predicted":
         for key in ("layers", "model"):
             if root.given(key):
-                raise root[key].refuse("absent in a measured record")
+                raise root[key].refuse("absent in a %s record" % kind)
         if root["raw"].value is not None:
             check_name(root["raw"])
         return
@@ -250,7 +280,7 @@ def _check_accuracy(field, kind):
     if _absent(field):
         return
     field["value"].number(0, 1)
-    if kind == "measured":
+    if kind != "predicted":
         field["n"].integer(1, _MAX_COUNT)
         field["data"].text()
         field["split"].text(100)

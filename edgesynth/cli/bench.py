@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Write every latency, as trtexec does.",
 )
+@click.option(
+    "--import",
+    "times",
+    type=click.Path(path_type=Path),
+    help="Measure nothing: take trtexec's --exportTimes of a board.",
+)
+@click.option("--import-profile", type=click.Path(path_type=Path), help="And its --exportProfile.")
+@click.option("--device", help="The board that --import comes from: tx2, nano, ...")
 @seed_option
 @output_options
 def command(
@@ -42,6 +50,9 @@ def command(
     requirements: tuple[str, ...],
     out: Path | None,
     export_times: Path | None,
+    times: Path | None,
+    import_profile: Path | None,
+    device: str | None,
 ) -> int:
     """Measure BUNDLES on this machine; several take turns within one run.
 
@@ -52,16 +63,22 @@ def command(
     from edgesynth.cli.records import show_comparison, show_record
     from edgesynth.core.requirement import parse_requirements
     from edgesynth.core.verdicts import all_hold
-    from edgesynth.workflows.bench import bench
+    from edgesynth.workflows.bench import bench, bench_imported
 
-    document = bench(
-        bundles,
-        plan=plan,
-        requirements=parse_requirements(requirements),
-        out=out,
-        export_times=export_times,
-        progress=output.progress,
-    )
+    wanted = parse_requirements(requirements)
+    if times or import_profile or device:
+        document = bench_imported(
+            bundles, times, import_profile, device, plan=plan, requirements=wanted, out=out
+        )
+    else:
+        document = bench(
+            bundles,
+            plan=plan,
+            requirements=wanted,
+            out=out,
+            export_times=export_times,
+            progress=output.progress,
+        )
     show = show_record if len(bundles) == 1 else show_comparison
     output.result(document, lambda console: show(document, console))
     records = document.get("records", [document])

@@ -117,7 +117,7 @@ class _Terminal:
 
     def say(self, text: str) -> None:
         if self._live is not None:
-            self._live.console.print(text, highlight=False)
+            self._live.console.print(text, highlight=False, markup=False)
         else:
             print(text, file=sys.stderr)
 

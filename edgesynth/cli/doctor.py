@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgesynth.workflows.doctor import Examination
 
 
-@click.command()
+@click.command("doctor")
 @click.option(
     "--load", is_flag=True, help="Also import every package found, to see that it works (seconds)."
 )

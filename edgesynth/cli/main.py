@@ -18,8 +18,11 @@ COMMANDS = [
     "evolve",
     "export",
     "check",
+    "build",
     "bench",
+    "power",
     "predict",
+    "deploy",
     "report",
     "compare",
     "inspect",
@@ -75,9 +78,7 @@ def run(arguments: list[str]) -> int:
     from edgesynth_rt.errors import EdgesynthError
 
     try:
-        result = cli.main(arguments, prog_name="edgesynth", standalone_mode=False)
-        sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        return _run_command(arguments)
     except EdgesynthError as error:
         if {"-v", "--verbose"}.intersection(arguments):
             traceback.print_exc()
@@ -91,14 +92,22 @@ def run(arguments: list[str]) -> int:
         return _fail(arguments, "interrupted; what was finished is kept", 130)
     except MemoryError:
         return _fail(arguments, "out of memory; use a smaller --batch or network", 2)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:  # what no workflow explains better
         place = f"{error.filename}: " if error.filename else ""
         return _fail(arguments, f"{place}{error.strerror or error}", 2)
-    except SystemExit as ending:  # click and rich end with 1 when the reader of a pipe went away
+
+
+def _run_command(arguments: list[str]) -> int:
+    """The command's own exit code; 0 when the reader of its output went away, as `head` does."""
+    try:
+        result = cli.main(arguments, prog_name="edgesynth", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as ending:  # click and rich end with 1 when a pipe is closed
         return ending.code if isinstance(ending.code, int) and ending.code != 1 else 0
+    return result if isinstance(result, int) else 0
 
 
 def _fail(arguments: list[str], message: str, code: int) -> int:

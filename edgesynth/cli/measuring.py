@@ -30,6 +30,56 @@ def _percentiles(
     return percents
 
 
+def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """`2%` or `0.02`."""
+    if value is None:
+        return None
+    try:
+        share = float(value[:-1]) / 100 if value.endswith("%") else float(value)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise click.BadParameter(f'"{value}" is no share such as 2% or 0.02', ctx, param)
+    return share
+
+
+def engine_options(command: F) -> F:
+    """Add the options of TensorRT engines; the command receives them as `engine`."""
+
+    @click.option(
+        "--precision",
+        type=click.Choice(["fp32", "fp16", "int8"]),
+        default="fp32",
+        show_default=True,
+        help="What layers of an engine may compute in.",
+    )
+    @click.option(
+        "--workspace",
+        type=click.IntRange(1, 1 << 20),
+        default=256,
+        show_default=True,
+        metavar="MIB",
+        help="Scratch memory of an engine's layer.",
+    )
+    @click.option("--plugins", metavar="FILE", help="Library of plugins for an engine.")
+    @click.option("--cache", metavar="FOLDER", help="Where engines are kept.")
+    @click.option("--spin", is_flag=True, help="Wait for the GPU in a busy loop.")
+    @functools.wraps(command)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        from edgesynth.workflows.backends import EnginePlan
+
+        engine = EnginePlan(
+            precision=options.pop("precision"),
+            workspace_mib=options.pop("workspace"),
+            plugins=options.pop("plugins"),
+            cache=options.pop("cache"),
+            spin=options.pop("spin"),
+        )
+        return command(*args, engine=engine, **options)
+
+    return wrapped  # type: ignore[return-value]
+
+
 def measuring_options(command: F) -> F:
     """Add the measuring options; the command receives them as `plan`, a `MeasuringPlan`."""
 
@@ -79,6 +129,20 @@ def measuring_options(command: F) -> F:
         show_default=True,
         help="Where energy is read; none leaves it out.",
     )
+    @click.option(
+        "--idle",
+        type=click.FloatRange(0, 3600),
+        metavar="S",
+        help="Measure idle power first.  [default: 10 with a named --power, else 0]",
+    )
+    @click.option(
+        "--until-ci",
+        callback=_share,
+        metavar="2%",
+        help="Measure until the energy's 95 % interval is this narrow.",
+    )
+    @click.option("--lock-clocks", is_flag=True, help="Hold the clocks with jetson_clocks (root).")
+    @engine_options
     @click.option("--data", help="Measure accuracy on the test split of this data set.")
     @functools.wraps(command)
     def wrapped(*args: Any, **options: Any) -> Any:
@@ -100,6 +164,10 @@ def _plan(options: dict[str, Any]) -> MeasuringPlan:
         percentiles=options.pop("percentile"),
         seed=options.pop("seed"),
         backend=options.pop("backend"),
+        engine=options.pop("engine"),
         power=options.pop("power"),
+        idle_s=options.pop("idle"),
+        until_ci=options.pop("until_ci"),
+        lock_clocks=options.pop("lock_clocks"),
         data=options.pop("data"),
     )

@@ -21,7 +21,7 @@ def record_values(record: Mapping[str, Any]) -> dict[str, float]:
     if record["kind"] == "predicted":
         values["latency_p50_ms"] = latency["mean"]
     values.update({key: cost for key, cost in record["cost"].items() if cost is not None})
-    if "gross_mj" in record["energy"]:
+    if "gross_mj" in record["energy"] and not record["energy"].get("replayed"):
         values["energy_mj"] = record["energy"]["gross_mj"]
         values["inferences_per_joule"] = 1e3 / record["energy"]["gross_mj"]
     if "value" in record["accuracy"]:
@@ -66,6 +66,8 @@ def _reason(record: Mapping[str, Any], requirement: Requirement) -> str:
     for key in ("not_measured", "not_predicted"):
         if key in found:
             return str(found[key])
+    if found.get("replayed"):
+        return "the power is that of a replayed log, so the energy is of no machine"
     if requirement.metric == "accuracy_loss":
         return "a record knows no parent; use accuracy"
     return f"a {record['kind']} record has no {requirement.metric}"

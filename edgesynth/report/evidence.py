@@ -60,6 +60,11 @@ def read_finding(path: Path) -> Finding:
     Raises UserError naming the file and the field that is wrong.
     """
     document = records.read_record(path)
+    if document["kind"] == "replayed":
+        raise UserError(
+            f"record {path} is replayed: its power is that of another machine's log; a report "
+            "shows what was measured or predicted"
+        )
     try:
         record = msgspec.convert(document, Record)
     except msgspec.ValidationError as error:

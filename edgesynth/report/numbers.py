@@ -62,6 +62,11 @@ def points(fraction_difference: float) -> str:
     return f"{sign}{text}{_SPACE}pt"
 
 
+def error(value_percent: float | None) -> str:
+    """A mean absolute error: 12.4 -> `± 12 %`; `± ?` where nobody knows it."""
+    return f"±{_SPACE}?" if value_percent is None else f"±{_SPACE}{value_percent:.0f}{_SPACE}%"
+
+
 def factor(value: float) -> str:
     """A ratio with three digits that count, zeros kept: 10 -> `10.0×`."""
     if value >= 9999.5:

@@ -54,6 +54,7 @@ class Energy(msgspec.Struct, frozen=True):
 
     gross_mj: Positive | None = None
     net_mj: NotNegative | None = None
+    rail: str | None = None
     not_measured: str | None = None
     not_predicted: str | None = None
 
@@ -98,6 +99,17 @@ class Layer(msgspec.Struct, frozen=True):
     macs: NotNegative | None = None
 
 
+class Model(msgspec.Struct, frozen=True):
+    """What a prediction rests on; the errors are mean absolute errors, None where nobody knows."""
+
+    latency_error_percent: NotNegative | None = None
+    latency_basis: str = ""
+    latency_status: str = ""
+    energy_error_percent: NotNegative | None = None
+    energy_basis: str = ""
+    energy_status: str = ""
+
+
 class Record(msgspec.Struct, frozen=True):
     """`edgesynth.record/1`; keys that the page does not show are left out."""
 
@@ -121,4 +133,4 @@ class Record(msgspec.Struct, frozen=True):
     command: str = ""
     created: str = ""
     layers: list[Layer] = []
-    model: dict[str, Any] = {}
+    model: Model = Model()

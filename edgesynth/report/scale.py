@@ -75,7 +75,11 @@ def linear(
 ) -> Scale:
     """A linear scale around `values` with some air, never past `floor` and `ceiling`."""
     low, high = _ends(values)
-    air = (high - low) * 0.06 or max(abs(high) * 0.1, 1e-9)
+    air, size = (high - low) * 0.06, max(abs(low), abs(high))
+    if size < _SMALLEST:  # all of it is zero
+        air = 1e-9
+    elif air <= 1e-9 * size:  # alike as far as ticks can tell
+        air = size * 0.1
     return Linear(max(low - air, floor), min(high + air, ceiling))
 
 

@@ -10,6 +10,11 @@ from edgesynth.core.requirement import Requirement, Verdict
 Predictions = Mapping[str, Mapping[str, float]]
 """Device -> predicted measurements."""
 
+COUNTED = frozenset(
+    "accuracy accuracy_loss_points params synapses clusters macs size_bytes".split()
+)
+"""Keys of requirements that a run judges on what it counts itself."""
+
 
 def judge(
     counted: Mapping[str, float | None],

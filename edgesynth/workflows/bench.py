@@ -11,8 +11,9 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.requirement import Requirement
 from edgesynth.core.verdicts import judge_record
+from edgesynth.workflows.imported import TrtexecRun, import_trtexec
 from edgesynth.workflows.measuring import Measured, MeasuringPlan, measure_bundles
-from edgesynth_rt.record import SUFFIX, write_record, write_times
+from edgesynth_rt.record import SUFFIX, write_measured, write_times
 
 
 def bench(
@@ -56,6 +57,38 @@ def bench(
     )
 
 
+def bench_imported(
+    bundles: Sequence[Path],
+    times: Path | None,
+    profile: Path | None,
+    device: str | None,
+    *,
+    plan: MeasuringPlan,
+    requirements: Sequence[Requirement] = (),
+    out: Path | None = None,
+) -> dict[str, Any]:
+    """The record of one bundle from trtexec's files, see `imported.import_trtexec`.
+
+    Of `plan`, warm-up, precision, batch and percentiles count: they say how trtexec ran.
+    """
+    if times is None:
+        raise UserError("--import-profile and --device belong to --import TIMES.json")
+    if len(bundles) > 1:
+        raise UserError("--import takes the times of one bundle")
+    run = TrtexecRun(
+        times,
+        device,
+        profile,
+        precision=plan.engine.precision,
+        warm_up_ms=plan.warm_up_ms,
+        batch=plan.batch,
+        percentiles=plan.percentiles,
+    )
+    record, series = import_trtexec(bundles[0], run)
+    record["requirements"] = judge_record(record, requirements)
+    return _write([Measured(record, series, None)], out, _folder(out, 1))[0]
+
+
 def labels_of(records: Sequence[dict[str, Any]], places: Sequence[Path]) -> list[str]:
     """The records' names, or their places where two share a name, numbered if even those do."""
     names = [str(record["name"]) for record in records]
@@ -92,8 +125,10 @@ def _write(
     if out is None:
         return [one.record for one in found]
     if folder is None:
-        return [write_record(str(out), found[0].record, found[0].series)]
+        return [write_measured(str(out), found[0].record, found[0].series, found[0].trace)]
     return [
-        write_record(str(folder / (str(one.record["name"]) + SUFFIX)), one.record, one.series)
+        write_measured(
+            str(folder / (str(one.record["name"]) + SUFFIX)), one.record, one.series, one.trace
+        )
         for one in found
     ]

@@ -19,9 +19,10 @@ from edgesynth.networks.network import Network
 from edgesynth.synthesis.evolution import EvolutionPlan
 from edgesynth.synthesis.evolution import evolve as run_evolution
 from edgesynth.synthesis.run_folder import RunFolder
-from edgesynth.synthesis.selection import Predictions, holds
+from edgesynth.synthesis.selection import COUNTED, Predictions, holds
 from edgesynth.tasks.classification import accuracy
 from edgesynth.tasks.training import TrainingPlan, train
+from edgesynth.workflows.predict import predict_network
 from edgesynth.workflows.train import resolve_for
 
 SCHEMA = "edgesynth.evolution/1"
@@ -52,7 +53,7 @@ class _World:
         return accuracy(network.module, self.dataset.validation, network.description.preprocessing)
 
     def predict(self, network: Network) -> Predictions:
-        return {}
+        return predict_network(network, self.devices)
 
 
 def evolve(
@@ -83,15 +84,33 @@ def evolve(
             f"{parent} is not trained; train it first (edgesynth train {parent} --data {data} "
             "--out parent.edgenet), or give --weights"
         )
+    devices = tuple(sorted({r.device for r in plan.requirements if r.device}))
+    world = _World(dataset, training, devices, progress)
+    _refuse_unjudgeable(plan, world.predict(ancestor))
     factory = ancestor.description.architecture.source.partition("factory:")[2]
     trust = (*trust, factory) if factory else trust
     folder = (RunFolder.resume if resume else RunFolder.create)(
         out, _run(ancestor, plan, training, dataset)
     )
-    devices = tuple(sorted({r.device for r in plan.requirements if r.device}))
-    world = _World(dataset, training, devices, progress)
     delivered = run_evolution(ancestor, plan, world, folder, trust=trust, progress=progress)
     return _deliver(folder, delivered, dataset, trust)
+
+
+def _refuse_unjudgeable(plan: EvolutionPlan, predictions: Predictions) -> None:
+    """A goal that nothing here counts or predicts would never be met."""
+    for requirement in plan.requirements:
+        known = predictions[requirement.device] if requirement.device else COUNTED
+        if requirement.key in known:
+            continue
+        if requirement.device is None:
+            raise UserError(
+                f'requirement "{requirement.text}": evolve counts and predicts; name the board '
+                f'that {requirement.metric} is predicted for, as in "{requirement.text}@tx2"'
+            )
+        raise UserError(
+            f'requirement "{requirement.text}": no {requirement.metric} is predicted for '
+            f"{requirement.device}; predicted are {', '.join(sorted(known)) or 'none'}"
+        )
 
 
 def _run(ancestor: Network, plan: EvolutionPlan, training: TrainingPlan, dataset: Dataset) -> Run:

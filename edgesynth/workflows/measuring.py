@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgesynth.core.dataset import Dataset
-from edgesynth.core.errors import MissingError, UserError
-from edgesynth.core.progress import Progress
+from edgesynth.core.errors import UserError
+from edgesynth.core.progress import Progress, Task
 from edgesynth.core.provenance import command_line
+from edgesynth.workflows.backends import EnginePlan, Runner, open_runners
 from edgesynth_rt import host
+from edgesynth_rt.benchmark import Timing, make_record, measure_one, setting
 from edgesynth_rt.bundle import Bundle, open_bundle
+from edgesynth_rt.clock_lock import lock_clocks
 from edgesynth_rt.evaluate import evaluate
 from edgesynth_rt.measure import Series, measure
-from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
-from edgesynth_rt.record import measured
+from edgesynth_rt.power_trace import PowerTrace
+from edgesynth_rt.powered import Outcome, PowerPlan
 from edgesynth_rt.samples import golden_batches
-from edgesynth_rt.statistics import MIN_SAMPLES, PERCENTILES
-from edgesynth_rt.validity import doubts, refuse_throttled
+from edgesynth_rt.statistics import MIN_SAMPLES
+from edgesynth_rt.tensorrt_backend import fixed_batch
+from edgesynth_rt.validity import refuse_throttled
 from edgesynth_rt.verify import verify_golden
 
 
@@ -43,16 +47,31 @@ class MeasuringPlan:
     seed: int = 0
     """Of the order in which several bundles take turns."""
     backend: str = "auto"
+    engine: EnginePlan = field(default_factory=EnginePlan)
+    """Of the backend "tensorrt"."""
     power: str = "auto"
+    idle_s: float | None = None
+    """Idle power is measured this long before; None is 10 s for a named source, else none."""
+    until_ci: float | None = None
+    """Run until the energy's 95 % interval is within this share of it, such as 0.02."""
+    lock_clocks: bool = False
     data: str | None = None
+
+    @property
+    def timing(self) -> Timing:
+        """What the runtime's measuring loop wants to know."""
+        return Timing(
+            self.warm_up_ms, self.duration_s, self.iterations, self.seed, self.percentiles
+        )
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One bundle's record, and the latencies that it was made from."""
+    """One bundle's record, and the latencies and the power that it was made from."""
 
     record: dict[str, Any]
     series: Series
+    trace: PowerTrace | None
 
 
 def measure_bundles(
@@ -66,53 +85,36 @@ def measure_bundles(
     Raises MissingError when backend or power source are not there, UserError for a bad bundle,
     CheckError when golden outputs differ, MeasurementError when the processor throttled.
     """
-    _check_backend(plan.backend)
-    energy = _energy(plan.power)
     dataset = _dataset(plan, progress)
     with ExitStack() as stack:
         bundles = [stack.enter_context(open_bundle(path)) for path in paths]
         if distinct:
             _check_names(bundles)
-        shared = len(bundles) > 1
-        runners = [OnnxRuntimeRunner(bundle, plan.threads, shared) for bundle in bundles]
-        batches = [_batch(bundle, plan.batch) for bundle in bundles]
+        runners, versions = open_runners(
+            bundles, plan.backend, threads=plan.threads, batch=plan.batch, engine=plan.engine,
+            say=progress.say,
+        )  # fmt: skip
+        batches = [fixed_batch(bundle, plan.batch) for bundle in bundles]
         for runner, bundle in zip(runners, bundles, strict=True):
             verify_golden(runner, bundle)
-        device = host.device_facts()
+        where = setting(runners[0], versions)
         accuracies = [  # before the timing, so that data that do not fit are refused at once
             _accuracy(runner, bundle, dataset, progress)
             for runner, bundle in zip(runners, bundles, strict=True)
         ]
-        series = _time(bundles, runners, batches, plan, progress)
-        run = uuid.uuid4().hex if shared else None
-        found = []
-        for bundle, runner, batch, times, accuracy in zip(
-            bundles, runners, batches, series, accuracies, strict=True
-        ):
-            record = measured(
-                bundle,
-                times,
-                batch=batch,
-                backend=runner.name,
-                device=device,
-                software={**host.software_facts(), runner.name: runner.version},
-                energy=energy,
-                accuracy=accuracy,
-                measurement=_measurement(plan, runner, run),
-                validity=doubts(device, times.latency_ms),
-                percentiles=PERCENTILES + plan.percentiles,
-                command=command_line(),
+        outcomes = _time(bundles, runners, batches, plan, where.device, progress)
+        run = uuid.uuid4().hex if len(bundles) > 1 else None
+        return [
+            Measured(
+                make_record(bundle, runner, batch, plan.timing, outcome, where, accuracy,
+                            command_line(), run),
+                outcome.series,
+                outcome.trace,
             )
-            found.append(Measured(record, times))
-        return found
-
-
-def _check_backend(backend: str) -> None:
-    if backend == "tensorrt":
-        raise MissingError(
-            "the TensorRT backend is not in this version: engines are built and timed on the "
-            "board itself; use --backend onnxruntime here, or trtexec on the board"
-        )
+            for bundle, runner, batch, outcome, accuracy in zip(
+                bundles, runners, batches, outcomes, accuracies, strict=True
+            )
+        ]  # fmt: skip
 
 
 def _check_names(bundles: Sequence[Bundle]) -> None:
@@ -125,18 +127,6 @@ def _check_names(bundles: Sequence[Bundle]) -> None:
             )
 
 
-def _energy(power: str) -> dict[str, Any]:
-    """Why there is no energy; asking for a named source that is not there is an error."""
-    if power == "none":
-        return {"not_measured": "switched off with --power none"}
-    if power == "auto":
-        return {"not_measured": "this version reads no power source on this machine"}
-    raise MissingError(
-        f"power source {power} is not in this version; use --power none, and on a board log "
-        "tegrastats beside the run"
-    )
-
-
 def _dataset(plan: MeasuringPlan, progress: Progress) -> Dataset | None:
     if plan.data is None:
         return None
@@ -145,55 +135,76 @@ def _dataset(plan: MeasuringPlan, progress: Progress) -> Dataset | None:
     return load_dataset(plan.data, seed=0, progress=progress)
 
 
-def _batch(bundle: Bundle, wanted: int | None) -> int:
-    fixed: int | None = bundle.single_stage.batch
-    if fixed is None:
-        return wanted or 1
-    if wanted not in (None, fixed):
-        raise UserError(
-            f"bundle {bundle.path} has a fixed batch of {fixed}, not {wanted}; "
-            "leave --batch out, or export it with --batch dynamic"
-        )
-    return fixed
-
-
 def _time(
     bundles: Sequence[Bundle],
-    runners: Sequence[OnnxRuntimeRunner],
+    runners: Sequence[Runner],
     batches: Sequence[int],
     plan: MeasuringPlan,
+    device: dict[str, Any],
     progress: Progress,
-) -> list[Series]:
-    """The series of every bundle; with several, enough iterations for an interval."""
+) -> list[Outcome]:
+    """Time and energy of every bundle."""
+    with progress.track("measure " + ", ".join(bundle.name for bundle in bundles), 100) as task:
+        watch = _percents(task)
+        if len(bundles) > 1:
+            return _in_turns(bundles, runners, batches, plan, watch)
+        power = PowerPlan(plan.power, plan.idle_s, plan.until_ci, plan.lock_clocks)
+        one = measure_one(runners[0], bundles[0], batches[0], plan.timing, power, device, watch)
+        return [one]
+
+
+def _in_turns(
+    bundles: Sequence[Bundle],
+    runners: Sequence[Runner],
+    batches: Sequence[int],
+    plan: MeasuringPlan,
+    watch: Callable[[float], None],
+) -> list[Outcome]:
+    """Several bundles, with enough iterations for an interval.
+
+    Turns take milliseconds, and no sensor tells whose they were.
+    """
+    if plan.power not in ("auto", "none") or plan.until_ci is not None:
+        raise UserError(
+            f"power {plan.power} cannot be told apart between bundles that take turns; measure "
+            "them one by one, or with --power none"
+        )
     calls = [
         runner.prepared(golden_batches(bundle, batch))
         for runner, bundle, batch in zip(runners, bundles, batches, strict=True)
     ]
     throttled = host.throttle_count()
-    with progress.track("measure " + ", ".join(bundle.name for bundle in bundles), 100) as task:
-        done = 0
-
-        def watch(share: float) -> None:
-            nonlocal done
-            percent = int(100 * share)
-            if percent > done:
-                task.advance(percent - done)
-                done = percent
-
+    with lock_clocks() if plan.lock_clocks else nullcontext() as locked:
         series: list[Series] = measure(
             calls,
             warm_up_ms=plan.warm_up_ms,
-            iterations=max(plan.iterations, MIN_SAMPLES if len(calls) > 1 else 1),
+            iterations=max(plan.iterations, MIN_SAMPLES),
             duration_s=plan.duration_s,
             seed=plan.seed,
             watch=watch,
         )
     refuse_throttled(throttled, host.throttle_count())
-    return series
+    energy = {"not_measured": "bundles that take turns share the power; bench them one by one"}
+    conditions = {"clocks_locked": bool(locked and locked["locked"])}
+    return [Outcome(times, energy, conditions, None) for times in series]
+
+
+def _percents(task: Task) -> Callable[[float], None]:
+    """Turn shares of the whole into steps of a bar of 100."""
+    done = 0
+
+    def watch(share: float) -> None:
+        nonlocal done
+        percent = min(int(100 * share), 100)  # a run until the interval is narrow begins anew
+        if percent > done:
+            task.advance(percent - done)
+            done = percent
+
+    return watch
 
 
 def _accuracy(
-    runner: OnnxRuntimeRunner, bundle: Bundle, dataset: Dataset | None, progress: Progress
+    runner: Runner, bundle: Bundle, dataset: Dataset | None, progress: Progress
 ) -> dict[str, Any]:
     """Accuracy on the test split, or why it was not measured."""
     if dataset is None:
@@ -202,16 +213,3 @@ def _accuracy(
     with progress.track(f"accuracy of {bundle.name}", len(test)) as task:
         found = evaluate(runner, bundle, test.images, test.labels, task.advance)
     return {**found, "data": dataset.name, "split": "test"}
-
-
-def _measurement(plan: MeasuringPlan, runner: OnnxRuntimeRunner, run: str | None) -> dict[str, Any]:
-    """How it was measured; `run` is shared by all records that were measured in turns."""
-    return {
-        "warm_up_ms": plan.warm_up_ms,
-        "duration_s": plan.duration_s,
-        "iterations": plan.iterations,
-        "threads": runner.threads,
-        "seed": plan.seed,
-        "inputs": "golden",
-        "run": run,
-    }

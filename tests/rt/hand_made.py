@@ -114,6 +114,7 @@ class LinearRunner(object):
     """A runner of a linear classifier in numpy: sums each quarter of the input."""
 
     name = "numpy"
+    precision = None
 
     def __init__(self, batch=None):
         self.batch = batch

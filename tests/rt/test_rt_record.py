@@ -26,8 +26,7 @@ REASON = {"not_measured": "no power source"}
 def series():
     found = Series()
     for k in range(100):
-        found.start_ms.append(2.0 * k)
-        found.latency_ms.append(1.0 + k / 100.0)
+        found.add(2.0 * k, 1.0 + k / 100.0)
     return found
 
 

@@ -76,7 +76,7 @@ class Frame:
     def _column(self, value: float, label: str) -> Markup:
         x, bottom = self.across(value), self.plot.bottom
         line = element("line", class_="axis", x1=x, x2=x, y1=bottom, y2=bottom + 4)
-        return line + element("text", label, class_="tick middle", x=x, y=bottom + 17)
+        return line + element("text", label, class_="tick middle", x=x, y=bottom + 19)
 
     def _rows_fit(self, ticks: list[tuple[float, str]]) -> bool:
         places = [self.down(value) for value, _ in ticks]

@@ -104,19 +104,23 @@ def _of_setting(cast: Cast, setting: Setting) -> list[Tile]:
     new = cast.child.finding(setting)
     if new is None:
         return []
-    detail = setting.precision
-    statistic = "p50" if setting.kind == "measured" else "mean"
+    model = new.record.model
+    latency_detail = f"p50, {setting.precision}"
+    energy_detail = f"per inference, {setting.precision}"
+    if setting.kind == "predicted":
+        latency_detail = f"{setting.precision}, {numbers.error(model.latency_error_percent)}"
+        energy_detail = f"{setting.precision}, {numbers.error(model.energy_error_percent)}"
     before = old.record if old else None
     return [
         *_tile(
-            (f"Latency, {setting.where}", f"{statistic}, {detail}"),
+            (f"Latency, {setting.where}", latency_detail),
             (before.latency_ms.typical if before else None, new.record.latency_ms.typical),
             numbers.milliseconds,
             ("faster", "slower"),
             setting.kind,
         ),
         *_tile(
-            (f"Energy, {setting.where}", f"per inference, {detail}"),
+            (f"Energy, {setting.where}", energy_detail),
             (before.energy.gross_mj if before else None, new.record.energy.gross_mj),
             numbers.millijoules,
             ("less", "more"),

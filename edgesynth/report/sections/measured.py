@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from edgesynth.report import numbers
-from edgesynth.report.blocks import Beside, Block, Cell, Column, Paragraph, Section, Table
+from edgesynth.report.blocks import Beside, Block, Cell, Column, Section, Table
 from edgesynth.report.charts.distribution import Distribution, distribution
 from edgesynth.report.evidence import Finding
 from edgesynth.report.record import Record
 from edgesynth.report.sections.differences import differences
+from edgesynth.report.sections.doubts import doubts
 from edgesynth.report.subjects import Cast, Setting, Subject, setting_of
 from edgesynth_rt.statistics import wilson
 
@@ -47,19 +48,7 @@ def _setting(cast: Cast, setting: Setting) -> list[Block]:
         kind="measured",
     )
     blocks: list[Block] = [Beside(chart, _table(setting, there)), *differences(there)]
-    return blocks + _doubts(there)
-
-
-def _doubts(there: Sequence[tuple[Subject, Finding]]) -> list[Block]:
-    """What the records themselves say against them, each sentence once."""
-    about: dict[str, list[str]] = {}
-    for subject, finding in there:
-        for sentence in finding.record.validity:
-            about.setdefault(sentence, []).append(subject.name)
-    return [
-        Paragraph(f"Doubt about {', '.join(names)}: {text}.", "note")
-        for text, names in about.items()
-    ]
+    return blocks + doubts(finding for _, finding in there)
 
 
 def _distribution(subject: Subject, finding: Finding) -> Distribution:

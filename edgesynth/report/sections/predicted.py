@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from edgesynth.report import numbers
 from edgesynth.report.blocks import (
@@ -10,7 +11,6 @@ from edgesynth.report.blocks import (
     Cell,
     Charts,
     Column,
-    Facts,
     Fold,
     Paragraph,
     Section,
@@ -19,8 +19,8 @@ from edgesynth.report.blocks import (
 from edgesynth.report.charts import Chart
 from edgesynth.report.charts.bars import Bar, Group, bars
 from edgesynth.report.record import Layer, Record
+from edgesynth.report.sections.doubts import doubts
 from edgesynth.report.subjects import Cast, Setting, Subject
-from edgesynth.report.words import in_words
 
 _OPEN_UP_TO = 15
 
@@ -35,51 +35,62 @@ def predicted(cast: Cast) -> Section | None:
     settings = cast.settings("predicted")
     if not settings:
         return None
-    charts = [_bars(cast, settings, "Latency", numbers.milliseconds, _latency_ms)]
-    if any(_values(cast, settings, _energy_mj)):
-        energy = _bars(cast, settings, "Energy per inference", numbers.millijoules, _energy_mj)
-        charts.append(energy)
-    blocks: list[Block] = [Paragraph(_EXPLANATION), Charts(charts)]
-    blocks += [fold for setting in settings for fold in _layers(cast, setting)]
-    blocks += _models(cast, settings)
+    charts = [_bars(cast, settings, quantity) for quantity in (_LATENCY, _ENERGY)]
+    shown = [chart for chart in charts if chart is not None]
+    blocks: list[Block] = [Paragraph(_EXPLANATION), Charts(shown)]
+    folds = [fold for setting in settings for fold in _layers(cast, setting)]
+    blocks += [replace(fold, open=fold.open and fold is folds[0]) for fold in folds]
+    findings = [one.finding(setting) for setting in settings for one in cast.everyone]
+    blocks.append(_models(cast, settings))
+    blocks += doubts(finding for finding in findings if finding is not None)
     return Section("predicted", "Predicted", blocks)
 
 
-def _latency_ms(record: Record) -> float | None:
-    return record.latency_ms.mean
+@dataclass(frozen=True)
+class _Quantity:
+    """A predicted figure: its value, its mean error in per cent, and how it is written."""
+
+    title: str
+    value: Callable[[Record], float | None]
+    error_percent: Callable[[Record], float | None]
+    write: Callable[[float], str]
 
 
-def _energy_mj(record: Record) -> float | None:
-    return record.energy.gross_mj
+_LATENCY = _Quantity(
+    "Latency",
+    lambda record: record.latency_ms.mean,
+    lambda record: record.model.latency_error_percent,
+    numbers.milliseconds,
+)
+_ENERGY = _Quantity(
+    "Energy per inference",
+    lambda record: record.energy.gross_mj,
+    lambda record: record.model.energy_error_percent,
+    numbers.millijoules,
+)
 
 
-def _values(
-    cast: Cast, settings: list[Setting], read: Callable[[Record], float | None]
-) -> list[float]:
-    found = [one.finding(setting) for setting in settings for one in cast.everyone]
-    values = [read(finding.record) for finding in found if finding is not None]
-    return [value for value in values if value is not None]
-
-
-def _bars(
-    cast: Cast,
-    settings: list[Setting],
-    title: str,
-    write: Callable[[float], str],
-    read: Callable[[Record], float | None],
-) -> Chart:
+def _bars(cast: Cast, settings: list[Setting], quantity: _Quantity) -> Chart | None:
+    """A group of bars for every board that has this quantity; None when none has."""
     groups = []
     for setting in settings:
         found = [(one, one.finding(setting)) for one in cast.everyone]
-        values = [(one, read(f.record)) for one, f in found if f is not None]
-        one_group = [
-            Bar(one.name, one.ink, value, hatched=True)
-            for one, value in values
-            if value is not None
-        ]
-        if one_group:
-            groups.append(Group(f"{setting.where}, {setting.precision}", one_group))
-    return bars(title, groups, write, kind="predicted")
+        bars_here = [bar for one, f in found if f and (bar := _bar(one, f.record, quantity))]
+        if bars_here:
+            groups.append(Group(f"{setting.where}, {setting.precision}", bars_here))
+    if not groups:
+        return None
+    whiskers = any(bar.error for group in groups for bar in group.bars)
+    note = "Whiskers: the mean absolute error of the model, either way." if whiskers else ""
+    return bars(quantity.title, groups, quantity.write, note=note, kind="predicted")
+
+
+def _bar(subject: Subject, record: Record, quantity: _Quantity) -> Bar | None:
+    value = quantity.value(record)
+    if value is None:
+        return None
+    error = (quantity.error_percent(record) or 0.0) / 100
+    return Bar(subject.name, subject.ink, value, hatched=True, error=error)
 
 
 def _layers(cast: Cast, setting: Setting) -> list[Fold]:
@@ -124,12 +135,34 @@ def _row(layer: Layer, time: str, share: float, ink: str) -> list[Cell]:
     ]
 
 
-def _models(cast: Cast, settings: list[Setting]) -> list[Block]:
-    """What the records say about the models behind them: the fit, and its errors."""
-    pairs = []
+def _models(cast: Cast, settings: list[Setting]) -> Table:
+    """How far the models are off, and on which measurements that is known."""
+    columns = [
+        Column("Board"),
+        Column("Latency error", number=True),
+        Column("It rests on", prose=True),
+        Column("Energy error", number=True),
+        Column("It rests on", prose=True),
+    ]
+    rows = []
     for setting in settings:
         found = [one.finding(setting) for one in cast.everyone]
-        models = [in_words(finding.record.model) for finding in found if finding is not None]
-        texts = dict.fromkeys(text for text in models if text)
-        pairs += [(f"{setting.where}, {setting.precision}", Cell(text)) for text in texts]
-    return [Facts(pairs, "The models and their errors")] if pairs else []
+        record = next(finding.record for finding in found if finding is not None)
+        rows.append([Cell(f"{setting.where}, {setting.precision}"), *_model_cells(record)])
+    return Table(columns, rows, caption="Mean absolute errors of the models.", kind="predicted")
+
+
+def _model_cells(record: Record) -> list[Cell]:
+    model, energy = record.model, record.energy
+    rail = f", at the {energy.rail}" if energy.rail else ""
+    known = f"{_basis(model.energy_status, model.energy_basis)}{rail}"
+    return [
+        Cell(numbers.error(model.latency_error_percent)),
+        Cell(_basis(model.latency_status, model.latency_basis)),
+        Cell("–" if energy.gross_mj is None else numbers.error(model.energy_error_percent)),
+        Cell(energy.not_predicted or "" if energy.gross_mj is None else known),
+    ]
+
+
+def _basis(status: str, basis: str) -> str:
+    return ": ".join(filter(None, (status, basis)))

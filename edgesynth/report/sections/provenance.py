@@ -57,6 +57,7 @@ def _finding(finding: Finding) -> Facts:
         ("Device", record.device),
         ("Measurement", record.measurement),
         ("Software", record.software),
+        ("Model", finding.document.get("model") or {}),
     ):
         text = in_words(document)
         if text:

@@ -1,0 +1,1 @@
+"""Reaching boards: transports (SSH, this machine), conversations, and what is sent and fetched."""
