@@ -4,7 +4,7 @@ Errors are given three times: on the rows that the coefficients were fitted to, 
 that was held out (on all boards, in both precisions and all power modes, never single rows), and
 on rows of a network whose whole family was held out.
 
-Command that made edgesynth/hardware/fitted/ and benchmarks/results/fit_roofline*:
+Command that made edgesynth/hardware/coefficients/ and benchmarks/results/fit_roofline*:
 
     OMP_NUM_THREADS=1 python benchmarks/fit_roofline/fit.py --write
 """
@@ -36,7 +36,7 @@ from edgesynth.hardware.fitted import BoardEnergy, EnergyModel, LatencyModel
 from edgesynth_rt.files import write_bytes
 
 COMMAND = "OMP_NUM_THREADS=1 python benchmarks/fit_roofline/fit.py --write"
-FITTED = Path(fitted.__file__).with_name("fitted")
+COEFFICIENTS = Path(fitted.__file__).with_name("coefficients")
 RESULTS = Path(__file__).parents[1] / "results"
 
 
@@ -61,8 +61,8 @@ def main() -> None:
     print(text)
     if options.write:
         RESULTS.mkdir(exist_ok=True)
-        _write_json(FITTED / "latency.json", found.latency)
-        _write_json(FITTED / "energy.json", found.energy)
+        _write_json(COEFFICIENTS / "latency.json", found.latency)
+        _write_json(COEFFICIENTS / "energy.json", found.energy)
         _write_json(RESULTS / "fit_roofline.json", found.results)
         write_bytes(RESULTS / "fit_roofline.txt", text.encode() + b"\n")
         write_bytes(RESULTS / "fit_roofline_rows.csv", found.table.encode())
@@ -89,6 +89,7 @@ def run(rows: Sequence[Row]) -> Found:
         smallest_macs=min(sum(layer.macs for layer in read_table(row.network)) for row in tensorrt),
         coefficients=_rounded(coefficients),
         errors=tuple(errors_of(latency, architectures=True)),
+        boards_held_out=tuple(boards_held_out(tensorrt)),
     )
     energy_model = EnergyModel(
         schema=fitted.ENERGY_SCHEMA,
@@ -104,7 +105,7 @@ def run(rows: Sequence[Row]) -> Found:
         "energy_from_published_latency": [
             msgspec.to_builtins(e) for one in given for e in errors_of(one, architectures=False)
         ],
-        "boards_held_out": boards_held_out(tensorrt),
+        "boards_held_out": msgspec.to_builtins(latency_model.boards_held_out),
         "frameworks": compare_frameworks([r for r in rows if not r.is_tensorrt], coefficients),
     }
     table = _table([("latency_ms", latency), *(("energy_mj", one) for one in energy)])

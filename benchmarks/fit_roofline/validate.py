@@ -12,7 +12,7 @@ from latency import fit_of, predict_rows
 from power import energies, fit_energy
 from rows import Row
 
-from edgesynth.hardware.fitted import BoardEnergy, Coefficients, Error
+from edgesynth.hardware.fitted import BoardEnergy, BoardError, Coefficients, Error
 from edgesynth.hardware.roofline import Array
 
 Mask = npt.NDArray[np.bool_]
@@ -79,7 +79,7 @@ def validate_energy(
     )
 
 
-def boards_held_out(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def boards_held_out(rows: Sequence[Row]) -> list[BoardError]:
     """Errors on boards whose architecture is known from another board only."""
     found = []
     for name in sorted({row.board.name for row in rows}):
@@ -97,13 +97,14 @@ def boards_held_out(rows: Sequence[Row]) -> list[dict[str, Any]]:
             published = np.array([row.latency_ms for row in tested])
             off = np.abs(predicted / published - 1)[chosen]
             found.append(
-                {
-                    "board": name,
-                    "precision": precision,
-                    "known_from": sorted(others),
-                    "rows": int(chosen.sum()),
-                    "percent": round(100 * float(off.mean()), 1),
-                }
+                BoardError(
+                    board=name,
+                    architecture=architecture,
+                    precision=precision,
+                    known_from=tuple(sorted(others)),
+                    rows=int(chosen.sum()),
+                    percent=round(100 * float(off.mean()), 1),
+                )
             )
     return found
 

@@ -1,7 +1,7 @@
 """Coefficients that `benchmarks/fit_roofline/fit.py` fitted on published measurements, as data.
 
-Each file in `fitted/` names the command that made it and what the model's errors are, on the rows
-that it was fitted to and on networks that were held out.
+Each file in `coefficients/` names the command that made it and the model's errors, on the rows that
+it was fitted to and on networks that were held out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edgesynth.hardware.board import Board
 
 LATENCY_SCHEMA = "edgesynth.fitted-latency/1"
 ENERGY_SCHEMA = "edgesynth.fitted-energy/1"
-_FOLDER = Path(__file__).with_name("fitted")
+_FOLDER = Path(__file__).with_name("coefficients")
 
 
 class Core(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,8 +82,19 @@ class Error(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """On rows of a network whose whole family (all ResNets, say) was left out."""
 
 
+class BoardError(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The error on a board whose rows were all held out, with others of its architecture kept."""
+
+    board: str
+    architecture: str
+    precision: str
+    known_from: tuple[str, ...]
+    rows: int
+    percent: float
+
+
 class LatencyModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`fitted/latency.json`."""
+    """`coefficients/latency.json`."""
 
     schema: Literal["edgesynth.fitted-latency/1"]
     command: str
@@ -91,6 +102,7 @@ class LatencyModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Multiply-accumulates of the smallest network of the fit: below, errors are not known."""
     coefficients: Coefficients
     errors: tuple[Error, ...]
+    boards_held_out: tuple[BoardError, ...]
 
     def family_of(self, board: Board) -> str:
         """The architecture whose efficiencies stand for `board`.
@@ -124,7 +136,7 @@ class BoardEnergy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class EnergyModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`fitted/energy.json`."""
+    """`coefficients/energy.json`."""
 
     schema: Literal["edgesynth.fitted-energy/1"]
     command: str
@@ -137,8 +149,7 @@ class Trust(msgspec.Struct, frozen=True):
     """How far a prediction may be believed."""
 
     error_percent: float | None
-    """Mean error on networks of families that the fit had not seen, the larger of the board's and
-    of its architecture's; None when unknown."""
+    """Mean error on what the fit had not seen; None when unknown."""
     basis: str
     """What that error, or its absence, rests on."""
     status: Literal["fitted", "assumed"]
@@ -158,7 +169,12 @@ def load_energy_model() -> EnergyModel:
 
 
 def latency_trust(board: Board, precision: str) -> Trust:
-    """How far latencies of `board` in `precision` may be believed."""
+    """How far latencies of `board` in `precision` may be believed.
+
+    A board with measurements gets the larger of its own error and its architecture's, both on
+    networks whose family was held out; a board without, the worst error of a relative that was
+    predicted without its own.
+    """
     model = load_latency_model()
     family = model.family_of(board)
     if family != board.sm:
@@ -168,9 +184,20 @@ def latency_trust(board: Board, precision: str) -> Trust:
     if related is None:
         return Trust(None, f"no published {precision} measurements on {board.sm}", "assumed")
     if own is None:
-        return Trust(related.family_held_out_percent, _basis(related), "assumed")
+        return _of_relatives(related, model.boards_held_out)
     worse = max(own, related, key=lambda error: error.family_held_out_percent)
     return Trust(worse.family_held_out_percent, _basis(worse), "fitted")
+
+
+def _of_relatives(related: Error, boards: tuple[BoardError, ...]) -> Trust:
+    """For a board without measurements: what happened to relatives that were treated so."""
+    key = (related.board, related.precision)
+    relatives = [each for each in boards if (each.architecture, each.precision) == key]
+    if not relatives:
+        return Trust(related.family_held_out_percent, _basis(related), "assumed")
+    worst = max(relatives, key=lambda each: each.percent)
+    basis = f"the error on {worst.board} when only {' and '.join(worst.known_from)} was fitted"
+    return Trust(worst.percent, basis, "assumed")
 
 
 def energy_trust(board: Board, precision: str) -> Trust:

@@ -88,7 +88,7 @@ class _Fusion:
         may_add = len(node.inputs) == 1  # a product of two activations takes no residual
         while (follower := self._sole_consumer(nodes[-1].outputs[0])) is not None:
             others = [t for t in self._inputs(follower) if t != nodes[-1].outputs[0]]
-            if follower.op in _SCALE and not others and self._per_channel(follower):
+            if follower.op in _SCALE and not others and self._per_channel(follower, node):
                 nodes.append(follower)
             elif follower.op in ("Add", "Sum") and may_add and self._is_ready(others, nodes):
                 nodes.append(follower)
@@ -108,10 +108,10 @@ class _Fusion:
             return None
         return producer if self._sole_consumer(producer.outputs[0]) is node else None
 
-    def _per_channel(self, node: Node) -> bool:
-        """True for a scale or shift by constants no larger than the channels."""
-        shape = self.graph.shapes[node.outputs[0]]
-        channels = shape[1] if len(shape) > 3 else shape[-1]
+    def _per_channel(self, node: Node, product: Node) -> bool:
+        """True for a scale or shift by constants no larger than the channels of `product`."""
+        shape = self.graph.shapes[product.outputs[0]]
+        channels = shape[1] if product.op in ("Conv", "ConvTranspose") else shape[-1]
         return bool(node.constants) and all(math.prod(c) <= channels for c in node.constants)
 
     def _is_ready(self, others: list[str], nodes: list[Node]) -> bool:

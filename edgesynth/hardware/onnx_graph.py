@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgesynth.core.errors import UserError
+from edgesynth.core.errors import UserError, shown
 from edgesynth.hardware.onnx_shapes import Shape, infer_shapes
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 #: Nodes that never move data in an engine: they rename a tensor.
 _RENAMES = {"Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze"}
+_MAX_ELEMENTS = 2**40  # more than any board's memory
 _CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
 
 
@@ -92,7 +93,7 @@ def read_graph(data: bytes, where: str) -> Graph:
     shapes = infer_shapes(model, where)
     builder = _Builder(shapes, {tensor.name: tuple(tensor.dims) for tensor in graph.initializer})
     for index, node in enumerate(graph.node):
-        _add(builder, node, node.name or f"{node.op_type}_{index}", where)
+        _add(builder, node, shown(node.name or f"{node.op_type}_{index}"), where)
     outputs = tuple(value.name for value in graph.output)
     return Graph(
         nodes=_alive(builder, outputs),
@@ -116,6 +117,12 @@ def _parse(data: bytes, where: str) -> onnx.ModelProto:
         raise UserError(f"{where} is not an ONNX file or is cut short; export it again") from None
     if not model.graph.node:
         raise UserError(f"{where} holds no ONNX node: it is empty or cut short; export it again")
+    graph = model.graph
+    names = [name for node in graph.node for name in (node.name, node.op_type, node.domain)]
+    names += [name for node in graph.node for name in (*node.input, *node.output)]
+    names += [each.name for each in (*graph.input, *graph.output, *graph.initializer)]
+    if not all(isinstance(name, str) for name in names):  # protobuf gives bytes that are no UTF-8
+        raise UserError(f"{where} is damaged: a name in it is not text; export it again")
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     return model
@@ -130,7 +137,7 @@ def _fix_inputs(inputs: list[onnx.ValueInfoProto], where: str) -> bool:
                 continue
             if axis > 0:
                 raise UserError(
-                    f'{where}: axis {axis} of input "{value.name}" has no fixed size; '
+                    f'{where}: axis {axis} of input "{shown(value.name)}" has no fixed size; '
                     "export with a fixed image size"
                 )
             fixed = False
@@ -181,15 +188,21 @@ def _add(builder: _Builder, node: onnx.NodeProto, name: str, where: str) -> None
 def _require_size(
     builder: _Builder, tensor: str, node: onnx.NodeProto, name: str, where: str
 ) -> None:
-    """Raise UserError unless the size of `tensor` is known and not zero."""
-    operator = f"{node.op_type} of domain {node.domain}" if node.domain else node.op_type
+    """Raise UserError unless the size of `tensor` is known and one that a tensor can have."""
+    operator = shown(node.op_type + (f" of domain {node.domain}" if node.domain else ""))
     if tensor not in builder.shapes:
         raise UserError(
-            f"{where}: the shape of tensor {tensor} at node {name} ({operator}) cannot be "
+            f"{where}: the shape of tensor {shown(tensor)} at node {name} ({operator}) cannot be "
             "inferred; export with a fixed batch and image size"
         )
-    if 0 in builder.shapes[tensor] and tensor not in builder.constants:
-        raise UserError(f"{where}: tensor {tensor} at node {name} ({operator}) has no elements")
+    shape = builder.shapes[tensor]
+    least = 0 if tensor in builder.constants else 1  # an empty list of axes is a fine constant
+    if any(side < least for side in shape) or math.prod(shape) > _MAX_ELEMENTS:
+        size = shown("x".join(map(str, shape)))
+        raise UserError(
+            f"{where}: tensor {shown(tensor)} at node {name} ({operator}) would be {size}; "
+            "its input is too small, or the file is damaged"
+        )
 
 
 def _keeps_order(op: str, attributes: dict[str, Any], builder: _Builder, tensor: str) -> bool:

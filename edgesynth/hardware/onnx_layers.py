@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from edgesynth.core.errors import UserError
+from edgesynth.core.errors import UserError, shown
 from edgesynth.hardware.fusion import POINTWISE, Kernel, fuse
 from edgesynth.hardware.layers import Kind, Layer
 from edgesynth.hardware.onnx_graph import Graph, Node, read_graph
@@ -57,10 +57,8 @@ def layers_of(graph: Graph, where: str) -> list[Layer]:
         try:
             layers += _layers(kernel, graph, in_place, where)
         except (ArithmeticError, LookupError, TypeError, ValueError):
-            node = kernel.main
-            raise UserError(
-                f"{where}: node {node.name} ({node.op}) is malformed; export the network again"
-            ) from None
+            node = f"{kernel.main.name} ({shown(kernel.main.op)})"
+            raise UserError(f"{where}: node {node} is malformed; export it again") from None
     return layers
 
 
@@ -191,6 +189,6 @@ def _other(kernel: Kernel, graph: Graph, kind: Kind) -> list[Layer]:
 
 def _unknown(node: Node, where: str, what: str = "") -> UserError:
     return UserError(
-        f"{where}: no cost is known for {what}{node.op} (node {node.name}); "
+        f"{where}: no cost is known for {what}{shown(node.op)} (node {node.name}); "
         "cut the network before this node and predict the rest"
     )

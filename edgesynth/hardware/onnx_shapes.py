@@ -8,9 +8,10 @@ and become constants, then inference goes on.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from edgesynth.core.errors import UserError
+from edgesynth.core.errors import UserError, shown
 
 if TYPE_CHECKING:
     import onnx
@@ -43,7 +44,7 @@ def _inferred(model: onnx.ModelProto, where: str) -> dict[str, Shape]:
     try:
         graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except onnx.shape_inference.InferenceError as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = shown(" ".join(str(error).split()), 200)
         raise UserError(f"{where}: shapes cannot be inferred: {reason}") from None
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in [*graph.input, *graph.value_info, *graph.output]:
@@ -59,11 +60,7 @@ def _fold(model: onnx.ModelProto, shapes: dict[str, Shape]) -> bool:
     from onnx import numpy_helper
 
     graph = model.graph
-    known: dict[str, Any] = {
-        tensor.name: numpy_helper.to_array(tensor)
-        for tensor in graph.initializer
-        if math.prod(tensor.dims) <= _SMALL and not tensor.external_data
-    }
+    known = _small_constants(graph)
     folded: list[int] = []
     for index, node in enumerate(graph.node):
         results = _evaluate(node, known, shapes, model)
@@ -76,6 +73,18 @@ def _fold(model: onnx.ModelProto, shapes: dict[str, Shape]) -> bool:
     return bool(folded)
 
 
+def _small_constants(graph: onnx.GraphProto) -> dict[str, Any]:
+    """Initializers that may take part in shape arithmetic; unreadable ones stay unknown."""
+    from onnx import numpy_helper
+
+    known: dict[str, Any] = {}
+    for tensor in graph.initializer:
+        if math.prod(tensor.dims) <= _SMALL and not tensor.external_data:
+            with suppress(KeyError, TypeError, ValueError):
+                known[tensor.name] = numpy_helper.to_array(tensor)
+    return known
+
+
 def _evaluate(
     node: onnx.NodeProto, known: dict[str, Any], shapes: dict[str, Shape], model: onnx.ModelProto
 ) -> dict[str, Any] | None:
@@ -84,22 +93,24 @@ def _evaluate(
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
-    if node.op_type == "Shape" and not node.attribute and node.input[0] in shapes:
-        return {node.output[0]: np.array(shapes[node.input[0]], np.int64)}
     inputs = [name for name in node.input if name]
-    size = math.prod(shapes.get(node.output[0], ()))
+    names = [name for name in node.output if name]
+    if not names:
+        return None
+    if node.op_type == "Shape" and not node.attribute and inputs and inputs[0] in shapes:
+        return {names[0]: np.array(shapes[inputs[0]], np.int64)}
+    size = math.prod(shapes.get(names[0], ()))
     if any(name not in known for name in inputs) or size > _SMALL:
         return None
     graph = helper.make_graph(
         [node],
         "constant",
         [helper.make_empty_tensor_value_info(name) for name in dict.fromkeys(inputs)],
-        [helper.make_empty_tensor_value_info(name) for name in node.output if name],
+        [helper.make_empty_tensor_value_info(name) for name in names],
     )
     single = helper.make_model(graph, opset_imports=model.opset_import, functions=model.functions)
     try:
         values = ReferenceEvaluator(single).run(None, {name: known[name] for name in inputs})
     except Exception:
         return None
-    names = [name for name in node.output if name]
     return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
