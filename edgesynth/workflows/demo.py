@@ -38,10 +38,10 @@ class DemoPlan:
     """The demo's settings; the defaults take under 4 minutes on 2 cores."""
 
     data: str = DATA
-    parent_epochs: int = 10
+    parent_epochs: int = 8
     generations: int = 5
     offspring: int = 2
-    epochs: int = 6
+    epochs: int = 5
     duration_s: float = 3.0
     seed: int = 0
 
