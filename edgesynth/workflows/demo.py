@@ -104,7 +104,7 @@ def _evolution(plan: DemoPlan) -> EvolutionPlan:
     return EvolutionPlan(
         generations=plan.generations,
         offspring=plan.offspring,
-        environment=parse_environment("synapses=0.5"),
+        environment=parse_environment("synapses=0.6"),
         epochs=plan.epochs,
         requirements=parse_requirements(REQUIREMENTS),
         seed=plan.seed,
