@@ -149,8 +149,8 @@ def open_runner(options, bundle, say):
         try:
             backend = _tensorrt(options, say)
         except MissingError as missing:
-            if options.backend == "tensorrt":
-                raise
+            if options.backend == "tensorrt" or options.plugins:
+                raise  # whoever names plugins means TensorRT
             try:
                 return OnnxRuntimeRunner(bundle, getattr(options, "threads", 1)), {}
             except MissingError as other:
