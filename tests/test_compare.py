@@ -171,7 +171,7 @@ def test_a_bundle_is_not_faster_than_itself(bundles: list[Path]) -> None:
     for _ in range(5):
         document = compare([bundles[0], bundles[0]], plan=plan)
         claims += found(document, "latency_p50_ms")["shown"]
-    assert claims <= 1
+    assert claims <= 2  # of five 95 % intervals: three wrong ones come once in hundreds of runs
 
 
 def test_a_tar_is_a_bundle_too(bundles: list[Path], tmp_path: Path) -> None:
