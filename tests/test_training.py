@@ -14,6 +14,7 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.network import Preprocessing
 from edgesynth.networks.network import Network
 from edgesynth.tasks.classification import accuracy, to_input
+from edgesynth.tasks.hooks import AfterStep
 from edgesynth.tasks.training import TrainingPlan, train
 from small_networks import Plain, Residual, network
 
@@ -53,7 +54,7 @@ def trained(
         PLAN,
         seed=seed,
         checkpoint=checkpoint,
-        after_step=after_step,
+        hooks=[AfterStep(after_step)],
     )
     return of
 

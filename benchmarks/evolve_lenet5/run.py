@@ -36,6 +36,7 @@ from edgesynth.networks.source import resolve
 from edgesynth.synthesis.environment import Environment
 from edgesynth.synthesis.heredity import live_synapses, synthesize
 from edgesynth.tasks.classification import accuracy
+from edgesynth.tasks.hooks import AfterStep
 from edgesynth.tasks.training import TrainingPlan, train
 from edgesynth_rt.files import write_json
 
@@ -69,7 +70,9 @@ def run_seed(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
 
     def teach(module: nn.Module, epochs: int, step: int, after: Any = lambda: None) -> None:
         plan = TrainingPlan(epochs=epochs)
-        train(module, dataset, preprocessing, plan, seed=seed * 100 + step, after_step=after)
+        train(
+            module, dataset, preprocessing, plan, seed=seed * 100 + step, hooks=[AfterStep(after)]
+        )
 
     def row(rival: str, step: int, network: Network, seconds: float) -> dict[str, Any]:
         cost = count(network.module, SHAPE)

@@ -1,4 +1,7 @@
-"""What a data set is to the rest of the house: three disjoint splits of raw images."""
+"""What a data set is to the rest of the house: three disjoint splits of raw images.
+
+What lies beside the images is the task's: a class for classification, boxes for detection.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,45 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edgesynth.core.errors import UserError
 
-class Split(Protocol):
-    """Images with their class; kept raw so that one preprocessing serves host and board."""
+
+class Images(Protocol):
+    """Images of one size; kept raw so that one preprocessing serves host and board."""
+
+    def __len__(self) -> int: ...
+
+    def images(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """The images at `indices`, shape (len(indices), channels, height, width)."""
+        ...
+
+
+class Split(Images, Protocol):
+    """Images with their class."""
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
         """Class index of every image, shape (n,)."""
         ...
 
-    def __len__(self) -> int: ...
 
-    def images(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """The images at `indices`, shape (len(indices), channels, height, width)."""
+@dataclass(frozen=True)
+class Boxes:
+    """The objects of one image."""
+
+    corners: npt.NDArray[np.float32]
+    """Left, top, right, bottom in pixels of the image as the network sees it, shape (n, 4)."""
+    classes: npt.NDArray[np.int64]
+    """Class index of each, shape (n,)."""
+    ignored: npt.NDArray[np.bool_]
+    """True where neither finding nor missing it counts (VOC's difficult, KITTI's DontCare)."""
+
+
+class BoxedSplit(Images, Protocol):
+    """Images with their objects."""
+
+    def boxes(self, indices: npt.NDArray[np.int64]) -> list[Boxes]:
+        """The objects of the images at `indices`."""
         ...
 
 
@@ -50,6 +79,28 @@ class Dataset:
     mean: tuple[float, ...]
     """Per channel, of train pixels scaled to 0..1."""
     std: tuple[float, ...]
-    train: Split
-    validation: Split
-    test: Split
+    train: Images
+    validation: Images
+    test: Images
+    task: str = "classification"
+    """What the splits carry: `classification` (see `Split`) or `detection` (see `BoxedSplit`)."""
+
+
+def labelled(split: Images) -> Split:
+    """`split` as one with a class per image.
+
+    Raises UserError when it has none.
+    """
+    if not hasattr(split, "labels"):
+        raise UserError("these data have no class per image; classification needs one")
+    return split  # type: ignore[return-value]
+
+
+def boxed(split: Images) -> BoxedSplit:
+    """`split` as one with objects per image.
+
+    Raises UserError when it has none.
+    """
+    if not hasattr(split, "boxes"):
+        raise UserError("these data have no boxes; detection needs them")
+    return split  # type: ignore[return-value]

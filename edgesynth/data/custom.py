@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesynth.core.dataset import Dataset, Split
+from edgesynth.core.dataset import Dataset, Split, labelled
 from edgesynth.core.errors import UserError
 from edgesynth.data.splits import Subset, balanced_order, take
 
@@ -37,11 +37,11 @@ def load_custom(
             f'"{name}" returned {type(dataset).__name__}, not an edgesynth.core.dataset.Dataset'
         )
     for part in ("train", "validation", "test"):
-        _check(dataset, getattr(dataset, part), f"{name}: {part}")
+        _check(dataset, labelled(getattr(dataset, part)), f"{name}: {part}")
     channels = dataset.input_shape[0]
     if not len(dataset.mean) == len(dataset.std) == channels or min(dataset.std) <= 0:
         raise UserError(f"{name}: mean and std need one value per channel, std above 0")
-    train = dataset.train
+    train = labelled(dataset.train)
     if limit is not None:
         train = Subset(train, take(balanced_order(train.labels, seed), limit, name))
     return dataclasses.replace(dataset, name=name, train=train)

@@ -7,29 +7,34 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from edgesynth.core.dataset import Split
+from edgesynth.core.dataset import Images, labelled
 from edgesynth.core.network import Preprocessing
+from edgesynth.tasks.pixels import to_input
 
 
-def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy; `logits` (batch, classes), `labels` int64 (batch,)."""
-    return nn.functional.cross_entropy(logits, labels)
+class Classification:
+    """One class per image."""
 
+    metric = "accuracy"
 
-def to_input(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor:
-    """Raw uint8 NCHW pixels as the network's float32 input: (pixel * scale - mean) / std."""
-    images = torch.from_numpy(pixels).to(torch.float32)
-    shape = (1, len(preprocessing.mean), 1, 1)
-    scale = torch.tensor([preprocessing.scale / std for std in preprocessing.std]).view(shape)
-    pairs = zip(preprocessing.mean, preprocessing.std, strict=True)
-    offset = torch.tensor([mean / std for mean, std in pairs]).view(shape)
-    return images.mul_(scale).sub_(offset)
+    def targets(self, split: Images, indices: npt.NDArray[np.int64]) -> torch.Tensor:
+        """Class indices, int64 (batch,)."""
+        return torch.from_numpy(labelled(split).labels[indices])
+
+    def loss(self, module: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy of the logits, shape (batch, classes)."""
+        return nn.functional.cross_entropy(module(images), targets)
+
+    def score(self, module: nn.Module, split: Images, preprocessing: Preprocessing) -> float:
+        """Top-1 accuracy."""
+        return accuracy(module, split, preprocessing)
 
 
 def accuracy(
-    module: nn.Module, split: Split, preprocessing: Preprocessing, *, batch: int = 500
+    module: nn.Module, split: Images, preprocessing: Preprocessing, *, batch: int = 500
 ) -> float:
     """Top-1 accuracy of `module` on all of `split`, a fraction. Leaves the module's mode as is."""
+    all_labels = labelled(split).labels
     training = module.training
     module.eval()
     right = 0
@@ -38,7 +43,7 @@ def accuracy(
             for start in range(0, len(split), batch):
                 indices = np.arange(start, min(start + batch, len(split)))
                 logits = module(to_input(split.images(indices), preprocessing))
-                labels = torch.from_numpy(split.labels[indices])
+                labels = torch.from_numpy(all_labels[indices])
                 right += int((logits.argmax(dim=1) == labels).sum())
     finally:
         module.train(training)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ from torch import nn
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError
 from edgesynth.core.network import Preprocessing
-from edgesynth.core.progress import Progress, Silent, Task
-from edgesynth.tasks import classification
+from edgesynth.core.progress import Progress, Silent
+from edgesynth.core.progress import Task as Bar
+from edgesynth.tasks.hooks import Hook, Moment
+from edgesynth.tasks.pixels import to_input
+from edgesynth.tasks.source import task_named
+from edgesynth.tasks.task import Task
 from edgesynth_rt.files import write_bytes
 
 
@@ -42,73 +47,81 @@ def train(
     plan: TrainingPlan,
     *,
     seed: int,
-    after_step: Callable[[], None] = lambda: None,
+    hooks: Sequence[Hook] = (),
     checkpoint: Path | None = None,
     progress: Progress | None = None,
     label: str = "train",
 ) -> None:
     """Train `module` in place on the train split and leave it in evaluation mode.
 
-    `after_step` runs after every optimizer step (masks are applied there). With `checkpoint`, the
-    state is kept in that file after each epoch and taken up again from it; the weights are then
-    the same as without the interruption. Same seed, same machine, same threads: same weights.
+    `hooks` see every step (masks are applied there). With `checkpoint`, the state is kept in that
+    file after each epoch and taken up again from it; the weights are then the same as without the
+    interruption. Same seed, same machine, same threads: same weights.
 
     Raises UserError when the checkpoint belongs to another training, or the loss is not finite.
     """
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
     )
+    task = task_named(dataset.task)
     steps = math.ceil(len(dataset.train) / plan.batch)
     identity = {"plan": asdict(plan), "seed": seed, "data": dataset.name}
     first = _restore(checkpoint, module, optimizer, identity) if checkpoint else 0
     module.train()
-    with (progress or Silent()).track(label, plan.epochs * steps) as task:
-        task.advance(first * steps)
+    with (progress or Silent()).track(label, plan.epochs * steps) as bar:
+        bar.advance(first * steps)
         for epoch in range(first, plan.epochs):
             torch.manual_seed(_mix(seed, epoch))
-            batches = _batches(
-                dataset, preprocessing, plan.batch, np.random.default_rng([seed, epoch])
-            )
-            for step, (images, labels) in enumerate(batches):
-                _set_rate(optimizer, plan, (epoch * steps + step) / (plan.epochs * steps))
-                value = _step(module, optimizer, images, labels)
-                after_step()
-                _report(task, step, value, epoch, label)
+            batches = _batches(dataset, task, preprocessing, plan.batch, (seed, epoch))
+            for step, (images, targets) in enumerate(batches, start=epoch * steps):
+                moment = Moment(seed, step, step / (plan.epochs * steps))
+                _set_rate(optimizer, plan, moment.done)
+                value = _step(partial(task.loss, module, images, targets), optimizer, hooks, moment)
+                _report(bar, step % steps, value, epoch, label)
             if checkpoint:
                 _keep(checkpoint, module, optimizer, identity, epoch + 1)
     module.eval()
 
 
 def _batches(
-    dataset: Dataset, preprocessing: Preprocessing, batch: int, rng: np.random.Generator
-) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
-    order = rng.permutation(len(dataset.train))
+    dataset: Dataset, task: Task, preprocessing: Preprocessing, batch: int, seed: tuple[int, int]
+) -> Iterable[tuple[torch.Tensor, Any]]:
+    order = np.random.default_rng(seed).permutation(len(dataset.train))
     for start in range(0, len(order), batch):
         indices = order[start : start + batch]
         if len(indices) == 1 and len(order) > 1:
             return  # batch normalization cannot train on a single image
-        images = classification.to_input(dataset.train.images(indices), preprocessing)
-        yield images, torch.from_numpy(dataset.train.labels[indices])
+        images = to_input(dataset.train.images(indices), preprocessing)
+        yield images, task.targets(dataset.train, indices)
 
 
 def _step(
-    module: nn.Module, optimizer: torch.optim.Optimizer, images: torch.Tensor, labels: torch.Tensor
+    loss: Callable[[], torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    hooks: Sequence[Hook],
+    moment: Moment,
 ) -> torch.Tensor:
     optimizer.zero_grad(set_to_none=True)
-    value = classification.loss(module(images), labels)
+    for hook in hooks:
+        hook.before_forward(moment)
+    value = loss()
     value.backward()
+    for hook in reversed(hooks):
+        hook.after_backward(moment)
     optimizer.step()
+    for hook in hooks:
+        hook.after_step(moment)
     return value.detach()
 
 
-def _report(task: Task, step: int, value: torch.Tensor, epoch: int, label: str) -> None:
+def _report(bar: Bar, step: int, value: torch.Tensor, epoch: int, label: str) -> None:
     if step % 20:
-        task.advance()
+        bar.advance()
         return
     loss = float(value)
     if not math.isfinite(loss):
         raise UserError(f"{label}: the loss is {loss} in epoch {epoch + 1}; lower --learning-rate")
-    task.advance(note=f"epoch {epoch + 1} loss {loss:.3f}")
+    bar.advance(note=f"epoch {epoch + 1} loss {loss:.3f}")
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, plan: TrainingPlan, done: float) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from edgesynth.core.dataset import labelled
 from edgesynth.core.errors import DeviceError, EdgesynthError, UserError
 from edgesynth.core.progress import Progress, Silent, Task
 from edgesynth.core.verdicts import all_hold
@@ -97,7 +98,7 @@ def _data(plan: DeployPlan, folder: Path, progress: Progress) -> Path | None:
         return None
     from edgesynth.data.source import load_dataset
 
-    test = load_dataset(plan.measuring.data, seed=0, progress=progress).test
+    test = labelled(load_dataset(plan.measuring.data, seed=0, progress=progress).test)
     path = folder / "test.npz"
     write_images(path, test.images(np.arange(len(test))), test.labels)
     return path

@@ -20,7 +20,8 @@ from edgesynth.synthesis.evolution import EvolutionPlan
 from edgesynth.synthesis.evolution import evolve as run_evolution
 from edgesynth.synthesis.run_folder import RunFolder
 from edgesynth.synthesis.selection import COUNTED, Predictions, holds
-from edgesynth.tasks.classification import accuracy
+from edgesynth.tasks.hooks import AfterStep
+from edgesynth.tasks.source import task_named
 from edgesynth.tasks.training import TrainingPlan, train
 from edgesynth.workflows.predict import predict_network
 from edgesynth.workflows.train import resolve_for
@@ -44,13 +45,15 @@ class _World:
             network.description.preprocessing,
             self.training,
             seed=seed,
-            after_step=network.apply_masks,
+            hooks=[AfterStep(network.apply_masks)],
             progress=self.progress,
             label=label,
         )
 
     def accuracy(self, network: Network) -> float:
-        return accuracy(network.module, self.dataset.validation, network.description.preprocessing)
+        preprocessing = network.description.preprocessing
+        task = task_named(self.dataset.task)
+        return task.score(network.module, self.dataset.validation, preprocessing)
 
     def predict(self, network: Network) -> Predictions:
         return predict_network(network, self.devices)
@@ -137,11 +140,12 @@ def _deliver(
 ) -> dict[str, Any]:
     """Save `best.edgenet` with its accuracy on test data and say what was reached."""
     ancestor = folder.history[0]
+    task = task_named(dataset.task)
     tested = {}
     for offspring in {ancestor.id: ancestor, delivered.id: delivered}.values():
         network = folder.load(offspring, trust)
         preprocessing = network.description.preprocessing
-        tested[offspring.id] = accuracy(network.module, dataset.test, preprocessing)
+        tested[offspring.id] = task.score(network.module, dataset.test, preprocessing)
     description = network.description
     network.description = msgspec.structs.replace(
         description,

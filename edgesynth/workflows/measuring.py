@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgesynth.core.dataset import Dataset
+from edgesynth.core.dataset import Dataset, labelled
 from edgesynth.core.errors import UserError
 from edgesynth.core.progress import Progress, Task
 from edgesynth.core.provenance import command_line
@@ -209,7 +209,7 @@ def _accuracy(
     """Accuracy on the test split, or why it was not measured."""
     if dataset is None:
         return {"not_measured": "no --data was given"}
-    test = dataset.test
+    test = labelled(dataset.test)
     with progress.track(f"accuracy of {bundle.name}", len(test)) as task:
         found = evaluate(runner, bundle, test.images, test.labels, task.advance)
     return {**found, "data": dataset.name, "split": "test"}

@@ -18,7 +18,8 @@ from edgesynth.hardware.counting import count
 from edgesynth.networks import edgenet
 from edgesynth.networks.network import Network
 from edgesynth.networks.source import resolve
-from edgesynth.tasks.classification import accuracy
+from edgesynth.tasks.hooks import AfterStep
+from edgesynth.tasks.source import task_named
 from edgesynth.tasks.training import TrainingPlan
 from edgesynth.tasks.training import train as train_module
 
@@ -61,7 +62,7 @@ def train(
         network.description.preprocessing,
         plan,
         seed=seed,
-        after_step=network.apply_masks,
+        hooks=[AfterStep(network.apply_masks)],
         checkpoint=checkpoint,
         progress=progress,
         label=f"train {network.name}",
@@ -125,6 +126,7 @@ def resolve_for(
 def measured(network: Network, dataset: Dataset, seed: int) -> NetworkDescription:
     """The description of a freshly trained `network`, with its final accuracies."""
     description = network.description
+    score = task_named(dataset.task).score
     return msgspec.structs.replace(
         description,
         data=dataset.name,
@@ -136,8 +138,8 @@ def measured(network: Network, dataset: Dataset, seed: int) -> NetworkDescriptio
             versions=versions("torch", "numpy"),
         ),
         accuracy={
-            "validation": accuracy(network.module, dataset.validation, description.preprocessing),
-            "test": accuracy(network.module, dataset.test, description.preprocessing),
+            "validation": score(network.module, dataset.validation, description.preprocessing),
+            "test": score(network.module, dataset.test, description.preprocessing),
         },
     )
 
