@@ -104,7 +104,7 @@ def unpack(words: Words, bits: int, columns: int) -> Codes:
         )
     unsigned = words.astype(np.int32, copy=False).view(np.uint32).astype(np.int64)
     fields = (unsigned[:, :, None, None] >> _shifts(bits)) & ((1 << bits) - 1)
-    codes = fields.reshape(rows, -1)[:, :columns] - (1 << (bits - 1))
+    codes = fields.reshape(rows, found * codes_per_word(bits))[:, :columns] - (1 << (bits - 1))
     return codes.astype(np.int8)
 
 

@@ -59,8 +59,10 @@ def _ternary(rows: torch.Tensor, live: torch.Tensor | None) -> Quantized:
     alive = torch.ones_like(strength) if live is None else live.to(strength.dtype)
     mean = (strength * alive).sum(dim=1) / alive.sum(dim=1).clamp_(min=1)
     strong = (strength > TERNARY_THRESHOLD * mean[:, None]) * alive
-    scales = _positive((strength * strong).sum(dim=1) / strong.sum(dim=1).clamp_(min=1))
-    return Quantized(rows.sign() * strong * scales[:, None], scales)
+    mean = (strength * strong).sum(dim=1) / strong.sum(dim=1).clamp_(min=1)
+    scales = _positive(mean)
+    codes = torch.where((scales == mean)[:, None], rows.sign() * strong, 0.0)
+    return Quantized(codes * scales[:, None], scales)
 
 
 def _positive(scales: torch.Tensor) -> torch.Tensor:
