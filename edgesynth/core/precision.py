@@ -65,12 +65,7 @@ class PrecisionPolicy:
     keep: tuple[str, ...] = ()
     """Layers whose weights stay float32."""
     activation_bits: int | None = None
-    """None leaves activations float."""
-
-    @property
-    def restricts(self) -> bool:
-        """False where all stays float32."""
-        return self.weights.name != FULL or self.activation_bits is not None
+    """Of the inputs of all layers but those in `keep`; None leaves them float."""
 
 
 FULL_PRECISION = PrecisionPolicy()
@@ -86,21 +81,18 @@ class PrecisionSchedule:
     the last one repeats."""
     keep: tuple[str, ...] = ()
     activation_bits: int | None = None
+    """For the generations with integer weights."""
 
     @property
     def text(self) -> str:
         """As the user writes it."""
         return ",".join(each.name for each in self.formats)
 
-    @property
-    def restricts(self) -> bool:
-        """False where every generation is plain float32."""
-        return any(each.name != FULL for each in self.formats) or self.activation_bits is not None
-
     def policy(self, generation: int) -> PrecisionPolicy:
         """What holds for the offspring of `generation`, counted from 1, the ancestor."""
         weights = self.formats[min(generation, len(self.formats)) - 1]
-        return PrecisionPolicy(weights, self.keep, self.activation_bits)
+        bits = self.activation_bits if weights.is_integer else None
+        return PrecisionPolicy(weights, self.keep, bits)
 
     def document(self) -> dict[str, object]:
         """The schedule as JSON data."""
@@ -127,6 +119,11 @@ def parse_precision(
             f"activations of {activation_bits} bits run on no engine; use {ACTIVATION_BITS}"
         )
     formats = tuple(format_named(name.strip()) for name in text.split(","))
+    if activation_bits and not any(each.is_integer for each in formats):
+        raise UserError(
+            f"an engine multiplies 8-bit activations by integer weights only, not by {text}; "
+            "add --precision int8"
+        )
     return PrecisionSchedule(formats, tuple(keep), activation_bits)
 
 

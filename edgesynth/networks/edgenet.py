@@ -21,6 +21,7 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.factory import import_factory
 from edgesynth.core.network import SCHEMA, Architecture, Kept, NetworkDescription, parse_ranges
 from edgesynth.networks import zoo
+from edgesynth.networks.activations import quantize_inputs
 from edgesynth.networks.grid import check_grid
 from edgesynth.networks.narrow import narrow, widths
 from edgesynth.networks.network import Network
@@ -95,6 +96,7 @@ def load(folder: Path, *, trust: Collection[str] = ()) -> Network:
     network = Network(module.eval(), description)
     network.scales = {name.removeprefix(_SCALE): scale for name, scale in scales.items()}
     check_grid(network, str(path))
+    quantize_inputs(network.module, dict(description.precision.activations))
     parameters = dict(module.named_parameters())
     for key, bits in packed.items():
         name = key.removeprefix(_MASK)

@@ -6,6 +6,8 @@ codes of an integer layer are recovered bit for bit from its weights and scales.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
@@ -73,6 +75,9 @@ def check_grid(network: Network, place: str) -> None:
     Raises UserError naming the layer whose format, scales or weights are not as described.
     """
     layers = weighted_layers(network.module)
+    for name, largest in network.description.precision.activations.items():
+        if name not in layers or not (math.isfinite(largest) and largest >= 0):
+            raise UserError(f'{place}: activations of "{name}" up to {largest}; save it again')
     described = network.description.precision.weights
     needed = {f"{name}.weight" for name, form in described.items() if form != FULL}
     for name, form in described.items():

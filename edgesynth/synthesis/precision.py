@@ -8,7 +8,8 @@ the end of training the shadows are given up. Biases and normalization stay floa
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import msgspec
 import torch
@@ -17,6 +18,7 @@ from torch import nn
 from edgesynth.core.errors import UserError, nearest
 from edgesynth.core.network import Precision
 from edgesynth.core.precision import FULL, Format, PrecisionPolicy, PrecisionSchedule
+from edgesynth.networks.activations import calibrate, quantize_inputs
 from edgesynth.networks.grid import format_of, from_rows, to_rows, weighted_layers
 from edgesynth.networks.network import Network
 from edgesynth.tasks.hooks import Hook, Moment
@@ -88,13 +90,17 @@ class PrecisionHook(Hook):
     """Lets a network train with weights on the grid of `policy` while full-precision shadows learn.
 
     Gradients of the weights on the grid move the shadows (the straight-through estimator). The
-    shadows are back, bit for bit, when the optimizer steps, so checkpoints hold them.
+    shadows are back, bit for bit, when the optimizer steps, so checkpoints hold them. Restricted
+    activations are rounded by the range of every batch; `restrict` then gives them fixed ranges.
     """
 
     def __init__(self, network: Network, policy: PrecisionPolicy) -> None:
         self._network = network
         self._formats = formats_of(network.module, policy)
         self._shadows: dict[str, torch.Tensor] = {}
+        quantize_inputs(
+            network.module, dict.fromkeys(self._formats) if policy.activation_bits else {}
+        )
 
     def before_forward(self, moment: Moment) -> None:
         """Put the weights on the grid and keep their shadows."""
@@ -112,10 +118,13 @@ class PrecisionHook(Hook):
         self._shadows.clear()
 
 
-def restrict(network: Network, policy: PrecisionPolicy) -> None:
+def restrict(
+    network: Network, policy: PrecisionPolicy, calibration: Iterable[torch.Tensor] = ()
+) -> None:
     """Put the weights of `network` on the grid of `policy`, in place, and describe it so.
 
     Its scales are kept beside the weights. A network that was on another grid is so no more.
+    `calibration`: batches of inputs, from which restricted activations get their ranges.
 
     Raises UserError when a weight is not finite or `policy` keeps a layer that there is not.
     """
@@ -130,7 +139,9 @@ def restrict(network: Network, policy: PrecisionPolicy) -> None:
             weight.copy_(values)
             if scales is not None:
                 network.scales[f"{name}.weight"] = scales.clone()
-    described = Precision(weights={name: form.name for name, form in formats.items()})
+    ranges = calibrate(network.module, formats, calibration) if policy.activation_bits else {}
+    quantize_inputs(network.module, ranges)
+    described = Precision({name: form.name for name, form in formats.items()}, ranges)
     network.description = msgspec.structs.replace(network.description, precision=described)
 
 
@@ -142,7 +153,7 @@ def as_parent(network: Network, policy: PrecisionPolicy) -> Network:
     The copy itself counts as float32, as an offspring does until its training ends.
     """
     parent = Network(copy.deepcopy(network.module), network.description, dict(network.masks))
-    restrict(parent, policy)
+    restrict(parent, replace(policy, activation_bits=None))
     for name in parent.description.precision.weights:
         weight = parent.module.get_submodule(name).get_parameter("weight").detach()
         if bool((weight == 0).any()):

@@ -26,7 +26,7 @@ from edgesynth.tasks.hooks import AfterStep
 from edgesynth.tasks.source import task_named
 from edgesynth.tasks.training import TrainingPlan, train
 from edgesynth.workflows.predict import predict_network
-from edgesynth.workflows.train import resolve_for
+from edgesynth.workflows.train import calibration_batches, resolve_for
 
 SCHEMA = "edgesynth.evolution/1"
 
@@ -51,7 +51,8 @@ class _World:
             progress=self.progress,
             label=label,
         )
-        restrict(network, precision)
+        preprocessing = network.description.preprocessing
+        restrict(network, precision, calibration_batches(self.dataset, preprocessing))
 
     def accuracy(self, network: Network) -> float:
         preprocessing = network.description.preprocessing

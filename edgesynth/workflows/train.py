@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 
 from edgesynth.core.dataset import Dataset
@@ -22,6 +24,7 @@ from edgesynth.networks.network import Network
 from edgesynth.networks.source import resolve
 from edgesynth.synthesis.precision import PrecisionHook, formats_of, restrict
 from edgesynth.tasks.hooks import AfterStep
+from edgesynth.tasks.pixels import to_input
 from edgesynth.tasks.source import task_named
 from edgesynth.tasks.training import TrainingPlan
 from edgesynth.tasks.training import train as train_module
@@ -74,7 +77,7 @@ def train(
         progress=progress,
         label=f"train {network.name}",
     )
-    restrict(network, precision)
+    restrict(network, precision, calibration_batches(dataset, network.description.preprocessing))
     network.description = measured(network, dataset, seed)
     network.description = description = edgenet.save(network, out)
     checkpoint.unlink(missing_ok=True)
@@ -95,6 +98,16 @@ def train(
         "weight_bytes_with_index": storage.bytes_with_index,
         "weights_sha256": network.description.weights_sha256,
     }
+
+
+def calibration_batches(
+    dataset: Dataset, preprocessing: Preprocessing, *, images: int = 512, batch: int = 64
+) -> Iterator[torch.Tensor]:
+    """The first `images` of the train split as a network's inputs, to measure activations on."""
+    count = min(images, len(dataset.train))
+    for start in range(0, count, batch):
+        indices = np.arange(start, min(start + batch, count))
+        yield to_input(dataset.train.images(indices), preprocessing)
 
 
 def resolve_for(
