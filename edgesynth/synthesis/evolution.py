@@ -15,12 +15,15 @@ import msgspec
 
 from edgesynth.core.history import SCHEMA, Offspring
 from edgesynth.core.network import Lineage
+from edgesynth.core.precision import UNRESTRICTED, PrecisionPolicy, PrecisionSchedule
 from edgesynth.core.progress import Progress
 from edgesynth.core.requirement import Requirement
 from edgesynth.hardware.counting import count
+from edgesynth.networks.grid import storage_of
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.environment import Environment
 from edgesynth.synthesis.heredity import live_clusters, live_synapses, synthesize
+from edgesynth.synthesis.precision import as_parent
 from edgesynth.synthesis.run_folder import RunFolder
 from edgesynth.synthesis.selection import Predictions, best, fittest, holds, judge
 
@@ -38,13 +41,14 @@ class EvolutionPlan:
     """Of training per offspring."""
     requirements: tuple[Requirement, ...]
     seed: int
+    precision: PrecisionSchedule = UNRESTRICTED
 
 
 class World(Protocol):
     """What the loop needs from outside."""
 
-    def train(self, network: Network, *, seed: int, label: str) -> None:
-        """Train `network` in place, masks respected."""
+    def train(self, network: Network, *, precision: PrecisionPolicy, seed: int, label: str) -> None:
+        """Train `network` in place, masks respected, and leave it on the grid of `precision`."""
 
     def accuracy(self, network: Network) -> float:
         """On validation data, a fraction."""
@@ -138,9 +142,12 @@ def _raise(
     mother, ancestor_accuracy, identity = origin
     generation, index = mother.generation + 1, int(identity.partition("-")[2])
     started = time.monotonic()
-    child = synthesize(parent, plan.environment, (plan.seed, generation, index))
+    precision = plan.precision.policy(generation)
+    seed = (plan.seed, generation, index)
+    child = synthesize(as_parent(parent, precision), plan.environment, seed)
     at_birth = world.accuracy(child)
-    world.train(child, seed=plan.seed * 10_000 + generation * 100 + index, label=identity)
+    mixed = plan.seed * 10_000 + generation * 100 + index
+    world.train(child, precision=precision, seed=mixed, label=identity)
     accuracy = world.accuracy(child)
     child.description = msgspec.structs.replace(
         child.description,
@@ -175,6 +182,7 @@ def _facts(
 ) -> dict[str, object]:
     """What is counted and judged of every network alike."""
     cost = count(network.module, network.description.input_shape)
+    storage = storage_of(network)
     counted: dict[str, float | None] = {
         "accuracy": accuracy,
         "synapses": live_synapses(network),
@@ -182,9 +190,16 @@ def _facts(
         "params": cost.params,
         "macs": cost.macs,
         "size_bytes": cost.size_bytes,
+        "weight_bytes": storage.weight_bytes,
+        "weight_bytes_with_index": storage.bytes_with_index,
     }
     verdicts = judge(counted, ancestor_accuracy, plan.requirements, world.predict(network))
-    return {**counted, "requirements": [verdict.document() for verdict in verdicts]}
+    return {
+        **counted,
+        "precision": storage.precision,
+        "quantized_zeros": storage.zeros,
+        "requirements": [verdict.document() for verdict in verdicts],
+    }
 
 
 def _line(child: Offspring, ancestor: Offspring) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError
 from edgesynth.core.history import Offspring, Run
+from edgesynth.core.precision import PrecisionPolicy
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.provenance import command_line, versions
 from edgesynth.data.source import load_dataset
@@ -18,13 +19,14 @@ from edgesynth.networks import edgenet
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.evolution import EvolutionPlan
 from edgesynth.synthesis.evolution import evolve as run_evolution
+from edgesynth.synthesis.precision import PrecisionHook, check_schedule, restrict
 from edgesynth.synthesis.run_folder import RunFolder
 from edgesynth.synthesis.selection import COUNTED, Predictions, holds
 from edgesynth.tasks.hooks import AfterStep
 from edgesynth.tasks.source import task_named
 from edgesynth.tasks.training import TrainingPlan, train
 from edgesynth.workflows.predict import predict_network
-from edgesynth.workflows.train import resolve_for
+from edgesynth.workflows.train import calibration_batches, resolve_for
 
 SCHEMA = "edgesynth.evolution/1"
 
@@ -38,17 +40,19 @@ class _World:
     devices: tuple[str, ...]
     progress: Progress
 
-    def train(self, network: Network, *, seed: int, label: str) -> None:
+    def train(self, network: Network, *, precision: PrecisionPolicy, seed: int, label: str) -> None:
         train(
             network.module,
             self.dataset,
             network.description.preprocessing,
             self.training,
             seed=seed,
-            hooks=[AfterStep(network.apply_masks)],
+            hooks=[PrecisionHook(network, precision), AfterStep(network.apply_masks)],
             progress=self.progress,
             label=label,
         )
+        preprocessing = network.description.preprocessing
+        restrict(network, precision, calibration_batches(self.dataset, preprocessing))
 
     def accuracy(self, network: Network) -> float:
         preprocessing = network.description.preprocessing
@@ -87,6 +91,7 @@ def evolve(
             f"{parent} is not trained; train it first (edgesynth train {parent} --data {data} "
             "--out parent.edgenet), or give --weights"
         )
+    check_schedule(ancestor, plan.precision)
     devices = tuple(sorted({r.device for r in plan.requirements if r.device}))
     world = _World(dataset, training, devices, progress)
     _refuse_unjudgeable(plan, world.predict(ancestor))
@@ -121,6 +126,7 @@ def _run(ancestor: Network, plan: EvolutionPlan, training: TrainingPlan, dataset
         "generations": plan.generations,
         "offspring": plan.offspring,
         "environment": plan.environment.text,
+        "precision": plan.precision.document(),
         "requirements": [requirement.text for requirement in plan.requirements],
         "seed": plan.seed,
         "training": msgspec.to_builtins(training),
@@ -169,6 +175,9 @@ def _deliver(
 
 
 def _summary(offspring: Offspring, tested: dict[str, float]) -> dict[str, Any]:
-    names = ("id", "accuracy", "synapses", "clusters", "params", "macs", "size_bytes")
+    names = (
+        "id", "accuracy", "synapses", "clusters", "params", "macs", "size_bytes", "precision",
+        "quantized_zeros", "weight_bytes", "weight_bytes_with_index",
+    )  # fmt: skip
     facts: dict[str, object] = {name: getattr(offspring, name) for name in names}
     return {**facts, "test_accuracy": tested[offspring.id]}
