@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from edgesynth.cli.common import Output, output_options, seed_option
+from edgesynth.cli.raising import executor_options, selection_options
 from edgesynth.cli.training import training_options
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Bounds such as accuracy>=0.905, params<=43k, macs<=1.2M.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@selection_options
+@executor_options
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one.")
 @seed_option
 @output_options
 def command(output: Output, **options: Any) -> int:
@@ -59,6 +62,7 @@ def command(output: Output, **options: Any) -> int:
     from edgesynth.core.requirement import parse_requirements
     from edgesynth.synthesis.environment import parse_environment
     from edgesynth.synthesis.evolution import EvolutionPlan
+    from edgesynth.synthesis.executor import ExecutorPlan
     from edgesynth.tasks.training import TrainingPlan
     from edgesynth.workflows.evolve import evolve
 
@@ -66,6 +70,11 @@ def command(output: Output, **options: Any) -> int:
         generations=options["generations"],
         offspring=options["offspring"],
         environment=parse_environment(options["environment"]),
+        parents=options["parents"],
+        selection=options["selection"],
+        reject=options["reject"],
+        tries=options["tries"],
+        threads=options["threads"],
         epochs=options["epochs"],
         requirements=parse_requirements(options["requirements"]),
         seed=options["seed"],
@@ -80,6 +89,7 @@ def command(output: Output, **options: Any) -> int:
         plan=plan,
         training=training,
         weights=options["weights"],
+        executor=ExecutorPlan(options["executor"], options["workers"], options["address"]),
         resume=options["resume"],
         trust=options["trust"],
         progress=output.progress,

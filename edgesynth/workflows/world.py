@@ -1,0 +1,88 @@
+"""The world that offspring are raised in: one data set, its training and scores, predictions.
+
+`make_world` makes it from plain settings in whichever process raises offspring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from edgesynth.core.dataset import Dataset
+from edgesynth.core.progress import Progress
+from edgesynth.data.source import load_dataset
+from edgesynth.networks.network import Network
+from edgesynth.synthesis.jobs import WorldSpec
+from edgesynth.synthesis.selection import Predictions
+from edgesynth.tasks.hooks import Hook
+from edgesynth.tasks.source import task_named
+from edgesynth.tasks.training import TrainingPlan, train
+from edgesynth.workflows.predict import predict_network
+
+
+class WorldSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """All that shapes a world, as data."""
+
+    data: str
+    """As after `--data`."""
+    data_seed: int
+    """Chooses validation images and the subset of `@N`."""
+    training: TrainingPlan
+    devices: tuple[str, ...] = ()
+    """Boards that predictions are wanted for."""
+
+    def spec(self) -> WorldSpec:
+        """How another process makes this world."""
+        return WorldSpec("edgesynth.workflows.world:make_world", msgspec.to_builtins(self))
+
+
+@dataclass(frozen=True)
+class DataWorld:
+    """A `synthesis.raising.World` on one data set."""
+
+    dataset: Dataset
+    settings: WorldSettings
+
+    def train(
+        self,
+        network: Network,
+        *,
+        seed: int,
+        hooks: Sequence[Hook],
+        progress: Progress,
+        label: str,
+    ) -> None:
+        """Train `network` in place."""
+        train(
+            network.module,
+            self.dataset,
+            network.description.preprocessing,
+            self.settings.training,
+            seed=seed,
+            hooks=hooks,
+            progress=progress,
+            label=label,
+        )
+
+    def accuracy(self, network: Network) -> float:
+        """The task's figure of merit on validation data, a fraction."""
+        task = task_named(self.dataset.task)
+        preprocessing = network.description.preprocessing
+        return task.score(network.module, self.dataset.validation, preprocessing)
+
+    def predict(self, network: Network) -> Predictions:
+        """Latency and energy on the devices of the settings."""
+        return predict_network(network, self.settings.devices)
+
+
+def make_world(settings: dict[str, Any], progress: Progress | None = None) -> DataWorld:
+    """The world of `settings`, see `WorldSettings`; loads its data.
+
+    Raises UserError or MissingError when the data cannot be loaded.
+    """
+    known = msgspec.convert(settings, WorldSettings)
+    dataset = load_dataset(known.data, seed=known.data_seed, progress=progress)
+    return DataWorld(dataset, known)
