@@ -113,8 +113,9 @@ def _main(part: str, text: str) -> tuple[str, float]:
     value, at, device = value.partition("@")
     known = [*COUNTED, *PREDICTED]
     if key not in known:
-        raise UserError(f'environment "{shown(text)}": no budget "{shown(key)}"; '
-                        f"{nearest(key, known)}")
+        raise UserError(
+            f'environment "{shown(text)}": no budget "{shown(key)}"; {nearest(key, known)}'
+        )
     if (key in PREDICTED) != bool(device):
         remedy = f"name a board, as in {key}=0.7@tx2" if key in PREDICTED else "leave out the board"
         raise UserError(f'environment "{shown(text)}": {remedy}')

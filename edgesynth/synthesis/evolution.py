@@ -7,7 +7,7 @@ Generation 1 is the ancestor. The loop receives its world (training, accuracy, c
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,10 +19,11 @@ from edgesynth.core.progress import Progress
 from edgesynth.core.requirement import Requirement
 from edgesynth.hardware.counting import count
 from edgesynth.networks.network import Network
-from edgesynth.synthesis.environment import Environment
-from edgesynth.synthesis.heredity import live_clusters, live_synapses, synthesize
+from edgesynth.synthesis.genome import Genome
+from edgesynth.synthesis.heredity import Cost, live_clusters, live_synapses, synthesize
 from edgesynth.synthesis.run_folder import RunFolder
-from edgesynth.synthesis.selection import Predictions, best, fittest, holds, judge
+from edgesynth.synthesis.selection import Predictions, best, holds, judge, ranked
+from edgesynth.synthesis.stress import Stress
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,16 @@ class EvolutionPlan:
     """Of which the first is the ancestor."""
     offspring: int
     """Per generation."""
-    environment: Environment
+    genome: Genome
+    """How each offspring is drawn."""
     epochs: int
     """Of training per offspring."""
     requirements: tuple[Requirement, ...]
     seed: int
+    stress: Stress = Stress()
+    """During every training."""
+    parents: int = 1
+    """Of each offspring; with 2, the second is the next fittest of the parents' generation."""
 
 
 class World(Protocol):
@@ -51,6 +57,9 @@ class World(Protocol):
 
     def predict(self, network: Network) -> Predictions:
         """Predicted measurements on the devices that requirements name."""
+
+    def costs(self) -> Mapping[str, Cost]:
+        """What budgets on predicted costs are solved for, such as `latency@tx2`."""
 
 
 def evolve(
@@ -67,23 +76,24 @@ def evolve(
     Finished offspring in `folder` are not made again; the result is the same as without a break.
     """
     first = folder.find("g01-0") or _add_ancestor(ancestor, plan, world, folder)
-    selected = [first]
+    selected = chosen = [first]
     stopped = f"all {plan.generations} generations are done"
     with progress.track("evolve", (plan.generations - 1) * plan.offspring) as task:
         for generation in range(2, plan.generations + 1):
-            parent = folder.load(selected[-1], trust)
+            parents = [folder.load(offspring, trust) for offspring in chosen]
             litter = []
             for index in range(1, plan.offspring + 1):
                 identity = f"g{generation:02d}-{index}"
                 child = folder.find(identity)
                 if child is None:
                     origin = (selected[-1], first.accuracy, identity)
-                    child = _raise(parent, origin, plan, world, folder)
+                    child = _raise(parents, origin, plan, world, folder)
                     progress.say(_line(child, first))
                 litter.append(child)
                 task.advance(note=f"{identity} {child.accuracy:.4f}")
             fit = [o for o in litter if holds(o, floors_only=True)]
-            selected.append(fittest(fit or litter))
+            chosen = ranked(fit or litter)[: plan.parents]
+            selected = [*selected, chosen[0]]
             _keep_selection(folder, selected)
             if plan.requirements and not fit:
                 stopped = f"no offspring of generation {generation} keeps the accuracy asked for"
@@ -128,7 +138,7 @@ def _add_ancestor(
 
 
 def _raise(
-    parent: Network,
+    parents: list[Network],
     origin: tuple[Offspring, float, str],
     plan: EvolutionPlan,
     world: World,
@@ -138,7 +148,7 @@ def _raise(
     mother, ancestor_accuracy, identity = origin
     generation, index = mother.generation + 1, int(identity.partition("-")[2])
     started = time.monotonic()
-    child = synthesize(parent, plan.environment, (plan.seed, generation, index))
+    child = synthesize(parents, plan.genome, (plan.seed, generation, index), world.costs())
     at_birth = world.accuracy(child)
     world.train(child, seed=plan.seed * 10_000 + generation * 100 + index, label=identity)
     accuracy = world.accuracy(child)
@@ -147,7 +157,7 @@ def _raise(
         name=f"{folder.run.parent}-{identity}",
         lineage=Lineage(
             generation=generation,
-            parent=parent.description.weights_sha256,
+            parent=parents[0].description.weights_sha256,
             seed=plan.seed,
             command=folder.run.command,
             versions=folder.run.versions,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import nn
 
 from edgesynth.networks.network import Network
@@ -37,12 +37,12 @@ class Synapses:
         rows = ~dead[self.outputs].reshape(groups, outputs, 1)
         return rows & ~dead[self.inputs].reshape(groups, 1, inputs)
 
-    def mask(self, live: Flags) -> torch.Tensor:
-        """`live` in the shape of the layer's own weight."""
+    def in_weight_shape(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """`values`, one per synapse in this form, in the shape of the layer's own weight."""
         if self.transposed:
             inputs, outputs, *kernel = self.shape
-            return torch.from_numpy(live.reshape(outputs, inputs, *kernel)).transpose(0, 1)
-        return torch.from_numpy(live.reshape(self.shape))
+            return values.reshape(outputs, inputs, *kernel).swapaxes(0, 1)
+        return values.reshape(self.shape)
 
 
 Genes = dict[str, Synapses]
@@ -80,18 +80,21 @@ def cluster_strengths(genes: Genes, layers: tuple[str, ...], labels: Labels) -> 
     for name in layers:
         synapses = genes[name]
         rows = truncated(synapses.strength * synapses.live).sum(axis=(2, 3), dtype=np.float64)
-        np.add.at(total, synapses.outputs, np.where(np.isin(synapses.outputs, labels), rows.ravel(), 0))
+        mine = np.isin(synapses.outputs, labels)
+        np.add.at(total, synapses.outputs[mine], rows.ravel()[mine])
     return np.asarray(total[labels])
 
 
-def isolated(genes: Genes, alive: Mapping[str, Flags], dead: Flags) -> Flags:
-    """Clusters that no living synapse enters, or that none leaves, by cluster.
+def links_of(live: Mapping[str, Flags]) -> dict[str, Flags]:
+    """Which inputs a layer's outputs hear at all, (groups, outputs, inputs) by layer."""
+    return {name: flags.any(axis=3) for name, flags in live.items()}
 
-    `alive` holds which synapses live, by layer; those at a dead end do not count.
-    """
+
+def isolated(genes: Genes, links: Mapping[str, Flags], dead: Flags) -> Flags:
+    """Clusters that no link enters, or that none leaves, by cluster; dead ends do not count."""
     hearing, heard = np.zeros_like(dead), np.zeros_like(dead)
     for name, synapses in genes.items():
-        links = alive[name].any(axis=3) & synapses.reached(dead)
-        hearing[synapses.outputs[links.any(axis=2).ravel()]] = True
-        heard[synapses.inputs[links.any(axis=1).ravel()]] = True
+        linked = links[name] & synapses.reached(dead)
+        hearing[synapses.outputs[linked.any(axis=2).ravel()]] = True
+        heard[synapses.inputs[linked.any(axis=1).ravel()]] = True
     return ~(hearing & heard)

@@ -51,6 +51,11 @@ def fittest(litter: Sequence[Offspring]) -> Offspring:
     return max(litter, key=lambda offspring: offspring.accuracy)
 
 
+def ranked(litter: Sequence[Offspring]) -> list[Offspring]:
+    """A generation from the most accurate to the least; the first ones win ties."""
+    return sorted(litter, key=lambda offspring: -offspring.accuracy)
+
+
 def best(history: Sequence[Offspring]) -> Offspring:
     """What a run delivers.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from edgesynth.networks import edgenet
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.evolution import EvolutionPlan
 from edgesynth.synthesis.evolution import evolve as run_evolution
+from edgesynth.synthesis.heredity import Cost
 from edgesynth.synthesis.run_folder import RunFolder
 from edgesynth.synthesis.selection import COUNTED, Predictions, holds
-from edgesynth.tasks.hooks import AfterStep
+from edgesynth.synthesis.stress_hook import StressHook
+from edgesynth.tasks.hooks import AfterStep, Hook
 from edgesynth.tasks.source import task_named
 from edgesynth.tasks.training import TrainingPlan, train
 from edgesynth.workflows.predict import predict_network
@@ -35,17 +38,20 @@ class _World:
 
     dataset: Dataset
     training: TrainingPlan
-    devices: tuple[str, ...]
+    plan: EvolutionPlan
     progress: Progress
 
     def train(self, network: Network, *, seed: int, label: str) -> None:
+        hooks: list[Hook] = [AfterStep(network.apply_masks)]
+        if self.plan.stress.kind != "none":
+            hooks.append(StressHook(network, self.plan.stress, self.plan.genome))
         train(
             network.module,
             self.dataset,
             network.description.preprocessing,
             self.training,
             seed=seed,
-            hooks=[AfterStep(network.apply_masks)],
+            hooks=hooks,
             progress=self.progress,
             label=label,
         )
@@ -56,7 +62,12 @@ class _World:
         return task.score(network.module, self.dataset.validation, preprocessing)
 
     def predict(self, network: Network) -> Predictions:
-        return predict_network(network, self.devices)
+        devices = sorted({r.device for r in self.plan.requirements if r.device})
+        return predict_network(network, devices)
+
+    def costs(self) -> Mapping[str, Cost]:
+        kind, _, device = self.plan.genome.environment.kind.partition("@")
+        return {f"{kind}@{device}": predicted_cost(kind, device)} if device else {}
 
 
 def evolve(
@@ -87,8 +98,9 @@ def evolve(
             f"{parent} is not trained; train it first (edgesynth train {parent} --data {data} "
             "--out parent.edgenet), or give --weights"
         )
-    devices = tuple(sorted({r.device for r in plan.requirements if r.device}))
-    world = _World(dataset, training, devices, progress)
+    world = _World(dataset, training, plan, progress)
+    for cost in world.costs().values():
+        cost(ancestor)  # a board that is unknown, or that nothing is predicted for, is told now
     _refuse_unjudgeable(plan, world.predict(ancestor))
     factory = ancestor.description.architecture.source.partition("factory:")[2]
     trust = (*trust, factory) if factory else trust
@@ -97,6 +109,22 @@ def evolve(
     )
     delivered = run_evolution(ancestor, plan, world, folder, trust=trust, progress=progress)
     return _deliver(folder, delivered, dataset, trust)
+
+
+def predicted_cost(kind: str, device: str) -> Cost:
+    """The predicted `latency` (ms) or `energy` (mJ) of one inference on `device`.
+
+    Calling it raises UserError when the board is unknown or has no such prediction.
+    """
+    key = {"latency": "latency_mean_ms", "energy": "energy_mj"}[kind]
+
+    def cost(network: Network) -> float:
+        known = predict_network(network, (device,))[device]
+        if key not in known:
+            raise UserError(f"no {kind} is predicted for {device}; give another budget or board")
+        return known[key]
+
+    return cost
 
 
 def _refuse_unjudgeable(plan: EvolutionPlan, predictions: Predictions) -> None:
@@ -120,7 +148,9 @@ def _run(ancestor: Network, plan: EvolutionPlan, training: TrainingPlan, dataset
     settings: dict[str, object] = {
         "generations": plan.generations,
         "offspring": plan.offspring,
-        "environment": plan.environment.text,
+        "parents": plan.parents,
+        "genome": plan.genome.document(),
+        "stress": plan.stress.text,
         "requirements": [requirement.text for requirement in plan.requirements],
         "seed": plan.seed,
         "training": msgspec.to_builtins(training),
