@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from edgesynth.cli.common import Output, output_options, seed_option
+from edgesynth.cli.genome import genome, genome_options
 from edgesynth.cli.raising import executor_options, selection_options
 from edgesynth.cli.training import training_options
 
@@ -33,12 +34,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Networks per generation.",
 )
-@click.option(
-    "--environment",
-    default="synapses=0.5",
-    show_default=True,
-    help="Budget per generation, or the papers' factor such as 0.7.",
-)
+@genome_options
 @click.option(
     "--require",
     "requirements",
@@ -60,16 +56,17 @@ def command(output: Output, **options: Any) -> int:
       edgesynth evolve lenet5.edgenet --data fashion-mnist --out run --require "macs<=900k"
     """
     from edgesynth.core.requirement import parse_requirements
-    from edgesynth.synthesis.environment import parse_environment
     from edgesynth.synthesis.evolution import EvolutionPlan
     from edgesynth.synthesis.executor import ExecutorPlan
+    from edgesynth.synthesis.stress import parse_stress
     from edgesynth.tasks.training import TrainingPlan
     from edgesynth.workflows.evolve import evolve
 
     plan = EvolutionPlan(
         generations=options["generations"],
         offspring=options["offspring"],
-        environment=parse_environment(options["environment"]),
+        genome=genome(options),
+        stress=parse_stress(options["stress"]),
         parents=options["parents"],
         selection=options["selection"],
         reject=options["reject"],

@@ -11,16 +11,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def selection_options(command: F) -> F:
-    """Add `--parents --selection --reject --tries`."""
+    """Add `--selection --reject --tries`."""
     return _with(
         command,
-        click.option(
-            "--parents",
-            type=click.IntRange(1, 2),
-            default=1,
-            show_default=True,
-            help="2: an offspring descends from the two fittest of the last generation.",
-        ),
         click.option(
             "--selection",
             type=click.Choice(["fittest", "tournament"]),

@@ -22,6 +22,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the parents' weights, in the order of `Offspring.parent` and `Offspring.mate`."""
     genome: dict[str, object]
     """How it was drawn."""
+    stress: str
+    """During its training, as after `--stress`."""
     world: dict[str, object]
     """Data, their seed, and training."""
     threads: int

@@ -8,7 +8,7 @@ executor as arguments.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -16,14 +16,15 @@ from edgesynth.core.history import SCHEMA, Offspring, in_birth_order
 from edgesynth.core.progress import Progress
 from edgesynth.core.requirement import Requirement
 from edgesynth.networks.network import Network
-from edgesynth.synthesis.environment import Environment
 from edgesynth.synthesis.executor import Executor
 from edgesynth.synthesis.generation import Generation
+from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.jobs import WorldSpec
 from edgesynth.synthesis.parcel import pack
 from edgesynth.synthesis.raising import World, counted
 from edgesynth.synthesis.run_folder import RunFolder
 from edgesynth.synthesis.selection import best, eligible, facts, holds, ranked
+from edgesynth.synthesis.stress import Stress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,10 @@ class EvolutionPlan:
     """Per generation."""
     parents: int = 1
     """1, or 2: the two fittest of the last generation, as soon as it has two."""
-    environment: Environment
+    genome: Genome
+    """How each offspring is drawn."""
+    stress: Stress = field(default_factory=Stress)
+    """During every training."""
     epochs: int
     """Of training per offspring."""
     requirements: tuple[Requirement, ...]
@@ -56,7 +60,8 @@ class EvolutionPlan:
             "generations": self.generations,
             "offspring": self.offspring,
             "parents": self.parents,
-            "environment": self.environment.text,
+            "genome": self.genome.document(),
+            "stress": self.stress.text,
             "requirements": [requirement.text for requirement in self.requirements],
             "selection": self.selection,
             "reject": self.reject,

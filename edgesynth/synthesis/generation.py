@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from edgesynth.core.history import SCHEMA, Offspring, Recipe
 from edgesynth.core.progress import Task
 from edgesynth.synthesis.jobs import Job, Raised
@@ -86,7 +84,8 @@ class Generation:
             name=f"{run.parent}-{identity}",
             generation=self._number,
             parents=self._parcels,
-            environment=self._plan.environment,
+            genome=self._plan.genome,
+            stress=self._plan.stress,
             seeds=seeds,
             command=run.command,
             trust=self._around.trust,
@@ -118,7 +117,8 @@ class Generation:
             recipe=Recipe(
                 seeds=seeds,
                 parents_sha256=tuple(parent.weights_sha256 for parent in self._parents),
-                genome=msgspec.to_builtins(plan.environment),
+                genome=plan.genome.document(),
+                stress=plan.stress.text,
                 world=self._around.spec.settings,
                 threads=plan.threads,
                 versions=raised.versions,

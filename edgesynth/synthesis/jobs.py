@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from edgesynth.core import errors
-from edgesynth.synthesis.environment import Environment
+from edgesynth.synthesis.genome import Genome
+from edgesynth.synthesis.stress import Stress
 
 
 class WorldSpec(msgspec.Struct, frozen=True):
@@ -31,7 +32,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     parents: tuple[dict[str, bytes], ...]
     """One `.edgenet` or two, see `parcel`."""
-    environment: Environment
+    genome: Genome
+    stress: Stress
     seeds: tuple[int, ...]
     """All randomness of this offspring: run, generation, index, and from 2 on the try."""
     command: str

@@ -6,7 +6,7 @@ This is all that executors do, in whichever process; what is random comes from t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -19,10 +19,11 @@ from edgesynth.core.progress import Progress
 from edgesynth.core.provenance import versions
 from edgesynth.hardware.counting import count
 from edgesynth.networks.network import Network
-from edgesynth.synthesis.heredity import live_clusters, live_synapses, synthesize
+from edgesynth.synthesis.heredity import Cost, live_clusters, live_synapses, synthesize
 from edgesynth.synthesis.jobs import Job, Raised
 from edgesynth.synthesis.parcel import pack, unpack
 from edgesynth.synthesis.selection import Predictions
+from edgesynth.synthesis.stress_hook import StressHook
 from edgesynth.tasks.hooks import AfterStep, Hook
 
 
@@ -46,6 +47,9 @@ class World(Protocol):
     def predict(self, network: Network) -> Predictions:
         """Predicted measurements on the devices that requirements name."""
 
+    def costs(self) -> Mapping[str, Cost]:
+        """What budgets on predicted costs are solved for, such as `latency@tx2`."""
+
 
 def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
     """Do `job`: the same job gives the same weights on any machine with the same versions.
@@ -54,13 +58,12 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
     """
     started = time.monotonic()
     parents = [unpack(parcel, job.trust) for parcel in job.parents]
-    child = synthesize(parents[0], job.environment, job.seeds)
+    child = synthesize(parents, job.genome, job.seeds, world.costs())
     at_birth = world.accuracy(child)
-    hooks: list[Hook] = [AfterStep(child.apply_masks)]
     world.train(
         child,
         seed=training_seed(job.seeds),
-        hooks=hooks,
+        hooks=_hooks(child, job),
         progress=progress,
         label=job.identity,
     )
@@ -90,6 +93,14 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
         seconds=round(time.monotonic() - started, 3),
         versions=made_with,
     )
+
+
+def _hooks(child: Network, job: Job) -> list[Hook]:
+    """What acts on every training step of `child`."""
+    hooks: list[Hook] = [AfterStep(child.apply_masks)]
+    if job.stress.kind != "none":
+        hooks.append(StressHook(child, job.stress, job.genome))
+    return hooks
 
 
 def counted(network: Network) -> dict[str, int]:

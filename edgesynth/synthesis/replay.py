@@ -9,9 +9,10 @@ import msgspec
 
 from edgesynth.core.errors import UserError, nearest
 from edgesynth.core.history import Offspring, Recipe, read_history
-from edgesynth.synthesis.environment import Environment
+from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.jobs import Job
 from edgesynth.synthesis.parcel import read_parcel
+from edgesynth.synthesis.stress import parse_stress
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def read_replay(run: Path, identity: str, trust: tuple[str, ...] = ()) -> Replay
         name=identity,
         generation=offspring.generation,
         parents=tuple(parents),
-        environment=msgspec.convert(recipe.genome, Environment),
+        genome=Genome.read(recipe.genome),
+        stress=parse_stress(recipe.stress),
         seeds=recipe.seeds,
         command="",
         trust=trust,

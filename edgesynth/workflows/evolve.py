@@ -61,6 +61,8 @@ def evolve(
                 f"{parent} is not trained; train it first (edgesynth train {parent} --data {data} "
                 "--out parent.edgenet), or give --weights"
             )
+        for cost in world.costs().values():
+            cost(ancestor)  # a board that is unknown, or that nothing is predicted for, is told now
         _refuse_unjudgeable(plan, world.predict(ancestor))
         factory = ancestor.description.architecture.source.partition("factory:")[2]
         trust = (*trust, factory) if factory else trust
@@ -84,7 +86,14 @@ def evolve(
 
 def _world_settings(data: str, plan: EvolutionPlan, training: TrainingPlan) -> WorldSettings:
     devices = tuple(sorted({r.device for r in plan.requirements if r.device}))
-    return WorldSettings(data=data, data_seed=plan.seed, training=training, devices=devices)
+    environment = plan.genome.environment.kind
+    return WorldSettings(
+        data=data,
+        data_seed=plan.seed,
+        training=training,
+        devices=devices,
+        budgets=(environment,) if "@" in environment else (),
+    )
 
 
 def _refuse_unjudgeable(plan: EvolutionPlan, predictions: Predictions) -> None:

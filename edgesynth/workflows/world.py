@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from edgesynth.core.dataset import Dataset
+from edgesynth.core.errors import UserError
 from edgesynth.core.progress import Progress
 from edgesynth.data.source import load_dataset
 from edgesynth.networks.network import Network
+from edgesynth.synthesis.heredity import Cost
 from edgesynth.synthesis.jobs import WorldSpec
 from edgesynth.synthesis.selection import Predictions
 from edgesynth.tasks.hooks import Hook
@@ -33,6 +35,8 @@ class WorldSettings(msgspec.Struct, frozen=True, kw_only=True):
     training: TrainingPlan
     devices: tuple[str, ...] = ()
     """Boards that predictions are wanted for."""
+    budgets: tuple[str, ...] = ()
+    """Predicted costs that a genome has budgets on, such as `latency@tx2`."""
 
     def spec(self) -> WorldSpec:
         """How another process makes this world."""
@@ -76,6 +80,26 @@ class DataWorld:
     def predict(self, network: Network) -> Predictions:
         """Latency and energy on the devices of the settings."""
         return predict_network(network, self.settings.devices)
+
+    def costs(self) -> Mapping[str, Cost]:
+        """The budgets of the settings, as functions of a network."""
+        return {budget: predicted_cost(*budget.split("@")) for budget in self.settings.budgets}
+
+
+def predicted_cost(kind: str, device: str) -> Cost:
+    """The predicted `latency` (ms) or `energy` (mJ) of one inference on `device`.
+
+    Calling it raises UserError when the board is unknown or has no such prediction.
+    """
+    key = {"latency": "latency_mean_ms", "energy": "energy_mj"}[kind]
+
+    def cost(network: Network) -> float:
+        known = predict_network(network, (device,))[device]
+        if key not in known:
+            raise UserError(f"no {kind} is predicted for {device}; give another budget or board")
+        return known[key]
+
+    return cost
 
 
 def make_world(settings: dict[str, Any], progress: Progress | None = None) -> DataWorld:
