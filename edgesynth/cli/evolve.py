@@ -10,7 +10,7 @@ import rich_click as click
 from edgesynth.cli.common import Output, output_options, seed_option
 from edgesynth.cli.genome import genome, genome_options
 from edgesynth.cli.raising import executor_options, selection_options
-from edgesynth.cli.training import training_options
+from edgesynth.cli.training import precision_options, schedule_of, training_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.argument("parent")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder to make.")
 @training_options(epochs=4, each="each offspring")
+@precision_options(takes="Weights, as int4; or per generation, as fp32,fp16,int8,int4.")
 @click.option(
     "--generations",
     type=click.IntRange(2),
@@ -75,6 +76,7 @@ def command(output: Output, **options: Any) -> int:
         epochs=options["epochs"],
         requirements=parse_requirements(options["requirements"]),
         seed=options["seed"],
+        precision=schedule_of(options),
     )
     training = TrainingPlan(
         epochs=options["epochs"], batch=options["batch"], learning_rate=options["learning_rate"]
@@ -106,7 +108,11 @@ def _show(document: dict[str, Any], console: Console) -> None:
         label = name.replace("_", " ") if name == "test_accuracy" else "validation accuracy"
         change = f"{100 * (best[name] - ancestor[name]):+.2f} pt"
         table.add_row(label, f"{ancestor[name]:.4f}", f"{best[name]:.4f}", change)
-    for name in ("synapses", "clusters", "params", "macs", "size_bytes"):
+    table.add_row("precision", ancestor["precision"], best["precision"], "")
+    for name in (
+        "synapses", "clusters", "params", "macs", "size_bytes", "weight_bytes",
+        "weight_bytes_with_index",
+    ):  # fmt: skip
         ratio = f"{ancestor[name] / best[name]:.2f}x fewer"
         table.add_row(name.replace("_", " "), f"{ancestor[name]:,}", f"{best[name]:,}", ratio)
     console.print(table)

@@ -24,6 +24,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How it was drawn."""
     stress: str
     """During its training, as after `--stress`."""
+    precision: dict[str, object]
+    """That its weights were restricted to."""
     world: dict[str, object]
     """Data, their seed, and training."""
     threads: int
@@ -53,6 +55,14 @@ class Offspring(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Dense multiply-accumulates of convolutions and linear layers for one inference."""
     size_bytes: int
     """Of the dense float32 parameters and buffers."""
+    precision: str = "fp32"
+    """The format that most weights have."""
+    quantized_zeros: int = 0
+    """Synapses that precision has rounded to zero; they count as live until the next synthesis."""
+    weight_bytes: int | None = None
+    """Of the live synapses alone in their format: no index, scales, biases. None in old runs."""
+    weight_bytes_with_index: int | None = None
+    """Of the live synapses, what says which they are, and scales. None in old runs."""
     accuracy_at_birth: float | None
     """On validation data, inherited weights, before any training; None for the ancestor."""
     accuracy: float

@@ -32,7 +32,7 @@ _PER_CHANNEL = frozenset(
     dropout2d dropout3d feature_dropout alpha_dropout max_pool1d max_pool2d max_pool3d avg_pool1d
     avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
     adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d interpolate upsample contiguous
-    clone detach float half double to type_as instance_norm""".split()
+    clone detach float half double to type_as instance_norm round""".split()
 )
 _ARITHMETIC = frozenset("add sub mul div truediv maximum minimum pow".split())
 _REDUCTIONS = frozenset("mean sum amax amin".split())

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from edgesynth.core.history import SCHEMA, Offspring, in_birth_order
+from edgesynth.core.precision import UNRESTRICTED, PrecisionSchedule
 from edgesynth.core.progress import Progress
 from edgesynth.core.requirement import Requirement
+from edgesynth.networks.grid import storage_of
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.executor import Executor
 from edgesynth.synthesis.generation import Generation
@@ -41,6 +43,7 @@ class EvolutionPlan:
     """How each offspring is drawn."""
     stress: Stress = field(default_factory=Stress)
     """During every training."""
+    precision: PrecisionSchedule = UNRESTRICTED
     epochs: int
     """Of training per offspring."""
     requirements: tuple[Requirement, ...]
@@ -62,6 +65,7 @@ class EvolutionPlan:
             "parents": self.parents,
             "genome": self.genome.document(),
             "stress": self.stress.text,
+            "precision": self.precision.document(),
             "requirements": [requirement.text for requirement in self.requirements],
             "selection": self.selection,
             "reject": self.reject,
@@ -136,6 +140,7 @@ def _add_ancestor(ancestor: Network, plan: EvolutionPlan, around: Surroundings) 
         epochs=0,
         seconds=0.0,
         network="networks/g01-0.edgenet",
+        precision=storage_of(ancestor).precision,
         weights_sha256=str(msgspec.json.decode(parcel["network.json"])["weights_sha256"]),
         **facts(counted(ancestor), accuracy, accuracy, plan.requirements, predictions),
     )

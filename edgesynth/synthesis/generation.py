@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from edgesynth.core.history import SCHEMA, Offspring, Recipe
 from edgesynth.core.progress import Task
 from edgesynth.synthesis.jobs import Job, Raised
@@ -86,6 +88,7 @@ class Generation:
             parents=self._parcels,
             genome=self._plan.genome,
             stress=self._plan.stress,
+            precision=self._plan.precision.policy(self._number),
             seeds=seeds,
             command=run.command,
             trust=self._around.trust,
@@ -114,11 +117,13 @@ class Generation:
             seconds=raised.seconds,
             network=f"networks/{raised.identity}.edgenet",
             weights_sha256=raised.weights_sha256,
+            precision=raised.precision,
             recipe=Recipe(
                 seeds=seeds,
                 parents_sha256=tuple(parent.weights_sha256 for parent in self._parents),
                 genome=plan.genome.document(),
                 stress=plan.stress.text,
+                precision=msgspec.to_builtins(plan.precision.policy(self._number)),
                 world=self._around.spec.settings,
                 threads=plan.threads,
                 versions=raised.versions,

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from edgesynth.core import errors
+from edgesynth.core.precision import PrecisionPolicy
 from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.stress import Stress
 
@@ -34,6 +35,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One `.edgenet` or two, see `parcel`."""
     genome: Genome
     stress: Stress
+    precision: PrecisionPolicy
     seeds: tuple[int, ...]
     """All randomness of this offspring: run, generation, index, and from 2 on the try."""
     command: str
@@ -60,7 +62,9 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True, tag="raised"):
     accuracy: float
     """Both on validation data, fractions."""
     counted: dict[str, int]
-    """Synapses, clusters, params, macs, size_bytes."""
+    """See `raising.counted`."""
+    precision: str
+    """The format that most weights have."""
     predictions: dict[str, dict[str, float]]
     """Device -> predicted measurements."""
     seconds: float

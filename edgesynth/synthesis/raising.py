@@ -6,7 +6,7 @@ This is all that executors do, in whichever process; what is random comes from t
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -18,10 +18,12 @@ from edgesynth.core.network import Lineage
 from edgesynth.core.progress import Progress
 from edgesynth.core.provenance import versions
 from edgesynth.hardware.counting import count
+from edgesynth.networks.grid import storage_of
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.heredity import Cost, live_clusters, live_synapses, synthesize
 from edgesynth.synthesis.jobs import Job, Raised
 from edgesynth.synthesis.parcel import pack, unpack
+from edgesynth.synthesis.precision import PrecisionHook, as_parent, restrict
 from edgesynth.synthesis.selection import Predictions
 from edgesynth.synthesis.stress_hook import StressHook
 from edgesynth.tasks.hooks import AfterStep, Hook
@@ -47,6 +49,9 @@ class World(Protocol):
     def predict(self, network: Network) -> Predictions:
         """Predicted measurements on the devices that requirements name."""
 
+    def calibration(self, network: Network) -> Iterable[torch.Tensor]:
+        """Batches of inputs of `network`, to measure the range of its activations on."""
+
     def costs(self) -> Mapping[str, Cost]:
         """What budgets on predicted costs are solved for, such as `latency@tx2`."""
 
@@ -58,7 +63,8 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
     """
     started = time.monotonic()
     parents = [unpack(parcel, job.trust) for parcel in job.parents]
-    child = synthesize(parents, job.genome, job.seeds, world.costs())
+    encoded = [as_parent(parent, job.precision) for parent in parents]
+    child = synthesize(encoded, job.genome, job.seeds, world.costs())
     at_birth = world.accuracy(child)
     world.train(
         child,
@@ -67,6 +73,7 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
         progress=progress,
         label=job.identity,
     )
+    restrict(child, job.precision, world.calibration(child))
     accuracy = world.accuracy(child)
     made_with = versions("torch", "numpy")
     child.description = msgspec.structs.replace(
@@ -89,6 +96,7 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
         accuracy_at_birth=at_birth,
         accuracy=accuracy,
         counted=counted(child),
+        precision=storage_of(child).precision,
         predictions={device: dict(values) for device, values in world.predict(child).items()},
         seconds=round(time.monotonic() - started, 3),
         versions=made_with,
@@ -100,18 +108,21 @@ def _hooks(child: Network, job: Job) -> list[Hook]:
     hooks: list[Hook] = [AfterStep(child.apply_masks)]
     if job.stress.kind != "none":
         hooks.append(StressHook(child, job.stress, job.genome))
-    return hooks
+    return [*hooks, PrecisionHook(child, job.precision)]
 
 
 def counted(network: Network) -> dict[str, int]:
     """What is counted of every network alike, by the keys of requirements."""
-    cost = count(network.module, network.description.input_shape)
+    cost, storage = count(network.module, network.description.input_shape), storage_of(network)
     return {
         "synapses": live_synapses(network),
         "clusters": live_clusters(network),
         "params": cost.params,
         "macs": cost.macs,
         "size_bytes": cost.size_bytes,
+        "weight_bytes": storage.weight_bytes,
+        "weight_bytes_with_index": storage.bytes_with_index,
+        "quantized_zeros": storage.zeros,
     }
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from edgesynth.core.errors import UserError, nearest
 from edgesynth.core.history import Offspring, Recipe, read_history
+from edgesynth.core.precision import PrecisionPolicy
 from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.jobs import Job
 from edgesynth.synthesis.parcel import read_parcel
@@ -51,6 +52,7 @@ def read_replay(run: Path, identity: str, trust: tuple[str, ...] = ()) -> Replay
         parents=tuple(parents),
         genome=Genome.read(recipe.genome),
         stress=parse_stress(recipe.stress),
+        precision=msgspec.convert(recipe.precision, PrecisionPolicy),
         seeds=recipe.seeds,
         command="",
         trust=trust,

@@ -17,6 +17,7 @@ from edgesynth.networks.network import Network
 from edgesynth.synthesis.evolution import EvolutionPlan, Surroundings
 from edgesynth.synthesis.evolution import evolve as run_evolution
 from edgesynth.synthesis.executor import ExecutorPlan, open_executor
+from edgesynth.synthesis.precision import check_schedule
 from edgesynth.synthesis.raising import fixed_threads
 from edgesynth.synthesis.run_folder import RunFolder
 from edgesynth.synthesis.selection import COUNTED, Predictions, holds
@@ -61,6 +62,7 @@ def evolve(
                 f"{parent} is not trained; train it first (edgesynth train {parent} --data {data} "
                 "--out parent.edgenet), or give --weights"
             )
+        check_schedule(ancestor, plan.precision)
         for cost in world.costs().values():
             cost(ancestor)  # a board that is unknown, or that nothing is predicted for, is told now
         _refuse_unjudgeable(plan, world.predict(ancestor))
@@ -159,6 +161,9 @@ def _deliver(
 
 
 def _summary(offspring: Offspring, tested: dict[str, float]) -> dict[str, Any]:
-    names = ("id", "accuracy", "synapses", "clusters", "params", "macs", "size_bytes")
+    names = (
+        "id", "accuracy", "synapses", "clusters", "params", "macs", "size_bytes", "precision",
+        "quantized_zeros", "weight_bytes", "weight_bytes_with_index",
+    )  # fmt: skip
     facts: dict[str, object] = {name: getattr(offspring, name) for name in names}
     return {**facts, "test_accuracy": tested[offspring.id]}

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import torch
 
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError
@@ -23,6 +24,7 @@ from edgesynth.tasks.hooks import Hook
 from edgesynth.tasks.source import task_named
 from edgesynth.tasks.training import TrainingPlan, train
 from edgesynth.workflows.predict import predict_network
+from edgesynth.workflows.train import calibration_batches
 
 
 class WorldSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +82,10 @@ class DataWorld:
     def predict(self, network: Network) -> Predictions:
         """Latency and energy on the devices of the settings."""
         return predict_network(network, self.settings.devices)
+
+    def calibration(self, network: Network) -> Iterable[torch.Tensor]:
+        """Some of the train split, as inputs of `network`."""
+        return calibration_batches(self.dataset, network.description.preprocessing)
 
     def costs(self) -> Mapping[str, Cost]:
         """The budgets of the settings, as functions of a network."""
