@@ -34,6 +34,7 @@ def show_run(document: Document, console: Console) -> None:
             console,
         )
     ancestor = document["offspring"][0]
+    console.print("accuracy at birth -> trained; how many times fewer than the ancestor's")
     branches: dict[str | None, Tree] = {}
     for one in document["offspring"]:
         label = _label(one, ancestor)
@@ -70,8 +71,8 @@ def _label(one: Document, ancestor: Document) -> str:
         f"{one['accuracy']:.4f}" if birth is None else f"{birth:.4f} -> {one['accuracy']:.4f}"
     )
     marks = [mark for mark in ("selected", "rejected", "best") if one[mark]]
-    words = f"{one['id']}{mate}  accuracy {accuracy}  {_costs(one, ancestor)}"
-    label = escape("  ".join([words, *filter(None, [", ".join(marks)])]))
+    fate = f" ({', '.join(marks)})" if marks else ""
+    label = escape(f"{one['id']}{mate}{fate}  accuracy {accuracy}  {_costs(one, ancestor)}")
     if one["selected"] or one["best"]:
         return f"[bold]{label}[/bold]"
     return f"[dim]{label}[/dim]" if one["rejected"] else label
@@ -82,4 +83,4 @@ def _costs(one: Document, ancestor: Document) -> str:
     if one is ancestor:
         return "  ".join(f"{one[key]:,} {name}" for key, name in names.items())
     ratios = [f"{ancestor[key] / max(one[key], 1):.2f}x {name}" for key, name in names.items()]
-    return "fewer: " + "  ".join(ratios)
+    return "  ".join(ratios)

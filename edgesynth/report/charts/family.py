@@ -36,7 +36,7 @@ class Relative:
     parents: tuple[str, ...]
     fate: Fate
     name: str
-    """Written below its mark where there is room."""
+    """Written below its mark, where there is room for the names of all."""
     words: str
     """Written at the end of its row, for one relative of each generation; empty for the others."""
     tip: str
@@ -52,24 +52,30 @@ def family(
     """
     rows = [list(row) for _, row in groupby(relatives, key=lambda one: one.generation)]
     step = max(_NARROW_ROW, min(_ROW, _TALLEST / len(rows)))
-    names = [f"Generation {row[0].generation}" for row in rows]
+    names = [str(row[0].generation) for row in rows]
     ends = [next((one.words for one in row if one.words), "") for row in rows]
     left = max(map(text.width, names)) + _GAP
-    right = WIDTH - max(map(text.width, [*ends, heading])) - _GAP
+    right = WIDTH - max(map(text.width, ends)) - _GAP
     places = {
         one.id: (left + (right - left) * (index + 0.5) / len(row), _TOP + step * (number + 0.35))
         for number, row in enumerate(rows)
         for index, one in enumerate(row)
     }
-    parts = [element("text", heading, class_="tick end", x=WIDTH, y=12)]
+    parts = [
+        element("text", "Generation", class_="title", x=1, y=14),
+        element("text", heading, class_="title end", x=WIDTH, y=14),
+    ]
     for row, name, words in zip(rows, names, ends, strict=True):
         y = places[row[0].id][1] + 4
         parts.append(element("text", name, class_="tick", x=1, y=y))
         parts.append(element("text", words, class_="value end", x=WIDTH, y=y))
     parts.append(_lines(relatives, places))
     parts += [_mark(one, places[one.id]) for one in sorted(relatives, key=_depth)]
-    if step == _ROW:
-        parts += [_names(row, places, (right - left) / len(row)) for row in rows]
+    rooms = [(right - left) / len(row) for row in rows for _ in row]
+    if step == _ROW and all(
+        text.width(one.name) + 2 <= room for one, room in zip(relatives, rooms, strict=True)
+    ):
+        parts += [_name(one, *places[one.id]) for one in relatives]
     known = {one.fate for one in relatives}
     legend = [Legend(_swatch(fate), _LOOKS[fate][2]) for fate in _LOOKS if fate in known]
     drawing = canvas(_TOP + step * len(rows), title, *parts)
@@ -111,17 +117,8 @@ def _mark(one: Relative, place: Place) -> Markup:
     return group(element("title", one.tip), drawn, class_=f"ink-{ink}")
 
 
-def _names(row: Sequence[Relative], places: dict[str, Place], room: float) -> Markup:
-    """Below the marks, when those of the whole row fit."""
-    if any(text.width(one.name) + 2 > room for one in row):
-        return Markup("")
-    written = [
-        element(
-            "text", one.name, class_="tick middle", x=places[one.id][0], y=places[one.id][1] + 18
-        )
-        for one in row
-    ]
-    return group(*written)
+def _name(one: Relative, x: float, y: float) -> Markup:
+    return element("text", one.name, class_="tick middle over", x=x, y=y + 18)
 
 
 def _swatch(fate: Fate) -> Markup:
