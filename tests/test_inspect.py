@@ -13,6 +13,7 @@ from edgesynth.core.errors import UserError
 from edgesynth.networks import edgenet
 from edgesynth.networks.source import resolve
 from edgesynth.synthesis.environment import Environment
+from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.heredity import synthesize
 from edgesynth.workflows.export import export
 from edgesynth.workflows.inspect import inspect
@@ -27,9 +28,10 @@ def artefacts(tmp_path_factory):
     parent = resolve("lenet5")
     edgenet.save(parent, folder / "lenet5.edgenet")
     edgenet.save(
-        synthesize(parent, Environment("factor", 0.7), (0, 2, 1)), folder / "child.edgenet"
+        synthesize([parent], Genome(Environment("factor", 0.7)), (0, 2, 1)),
+        folder / "child.edgenet",
     )
-    foreign = synthesize(network(Residual), Environment("factor", 0.7), (0, 2, 1))
+    foreign = synthesize([network(Residual)], Genome(Environment("factor", 0.7)), (0, 2, 1))
     edgenet.save(foreign, folder / "foreign.edgenet")
     export(str(folder / "lenet5.edgenet"), target="jetpack-4.6", out=folder / "lenet5.bundle")
     write_demo(folder / "demo")

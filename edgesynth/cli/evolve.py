@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from edgesynth.cli.common import Output, output_options, seed_option
+from edgesynth.cli.genome import genome, genome_options
+from edgesynth.cli.raising import executor_options, selection_options
 from edgesynth.cli.training import precision_options, schedule_of, training_options
 
 if TYPE_CHECKING:
@@ -33,12 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Networks per generation.",
 )
-@click.option(
-    "--environment",
-    default="synapses=0.5",
-    show_default=True,
-    help="Budget per generation, or the papers' factor such as 0.7.",
-)
+@genome_options
 @click.option(
     "--require",
     "requirements",
@@ -47,7 +44,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Bounds such as accuracy>=0.905, params<=43k, macs<=1.2M.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@selection_options
+@executor_options
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one.")
 @seed_option
 @output_options
 def command(output: Output, **options: Any) -> int:
@@ -58,15 +57,22 @@ def command(output: Output, **options: Any) -> int:
       edgesynth evolve lenet5.edgenet --data fashion-mnist --out run --require "macs<=900k"
     """
     from edgesynth.core.requirement import parse_requirements
-    from edgesynth.synthesis.environment import parse_environment
     from edgesynth.synthesis.evolution import EvolutionPlan
+    from edgesynth.synthesis.executor import ExecutorPlan
+    from edgesynth.synthesis.stress import parse_stress
     from edgesynth.tasks.training import TrainingPlan
     from edgesynth.workflows.evolve import evolve
 
     plan = EvolutionPlan(
         generations=options["generations"],
         offspring=options["offspring"],
-        environment=parse_environment(options["environment"]),
+        genome=genome(options),
+        stress=parse_stress(options["stress"]),
+        parents=options["parents"],
+        selection=options["selection"],
+        reject=options["reject"],
+        tries=options["tries"],
+        threads=options["threads"],
         epochs=options["epochs"],
         requirements=parse_requirements(options["requirements"]),
         seed=options["seed"],
@@ -82,6 +88,7 @@ def command(output: Output, **options: Any) -> int:
         plan=plan,
         training=training,
         weights=options["weights"],
+        executor=ExecutorPlan(options["executor"], options["workers"], options["address"]),
         resume=options["resume"],
         trust=options["trust"],
         progress=output.progress,

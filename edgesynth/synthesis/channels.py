@@ -21,6 +21,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from edgesynth.networks.narrow import is_depthwise, widths
+from edgesynth.synthesis.skeleton import skeleton
 
 Labels = npt.NDArray[np.int64]
 """One cluster label per channel, shape (channels,)."""
@@ -55,6 +56,12 @@ class ChannelMap:
     frozen: frozenset[int] = frozenset()
     """Clusters that must stay."""
 
+    @property
+    def size(self) -> int:
+        """Labels run from 0 to below this."""
+        sides = (*self.outputs.values(), *self.inputs.values(), *self.followers.values())
+        return 1 + max((int(labels.max()) for labels in sides), default=-1)
+
     def families(self) -> list[tuple[tuple[str, ...], Labels]]:
         """Clusters that compete with each other: (their producing layers, their labels).
 
@@ -76,6 +83,14 @@ def trace_channels(module: nn.Module, example: torch.Tensor) -> ChannelMap:
 
     Leaves the module as it was.
     """
+    bones, shapes = skeleton(module), example.to("meta")
+    try:
+        return _trace(bones, shapes)
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):  # it looks at values
+        return _trace(module, example)
+
+
+def _trace(module: nn.Module, example: torch.Tensor) -> ChannelMap:
     training = {m: m.training for m in module.modules()}
     module.eval()
     try:
