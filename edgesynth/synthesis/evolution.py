@@ -23,7 +23,7 @@ from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.heredity import Cost, live_clusters, live_synapses, synthesize
 from edgesynth.synthesis.run_folder import RunFolder
 from edgesynth.synthesis.selection import Predictions, best, holds, judge, ranked
-from edgesynth.synthesis.stress import Stress
+from edgesynth.synthesis.stress import NO_STRESS, Stress
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class EvolutionPlan:
     """Of training per offspring."""
     requirements: tuple[Requirement, ...]
     seed: int
-    stress: Stress = Stress()
+    stress: Stress = NO_STRESS
     """During every training."""
     parents: int = 1
     """Of each offspring; with 2, the second is the next fittest of the parents' generation."""

@@ -9,6 +9,7 @@ from typing import Any
 from edgesynth.core.errors import UserError, nearest, shown
 from edgesynth.synthesis.environment import Environment, parse_environment
 
+HALF = Environment("synapses", 0.5)
 ENCODINGS = ("synapse", "cluster", "both")
 
 
@@ -19,7 +20,7 @@ class Genome:
     Raises UserError when the parts contradict each other.
     """
 
-    environment: Environment = Environment("synapses", 0.5)
+    environment: Environment = HALF
     encoding: str = "both"
     """`synapse`: each synapse lives or dies by itself (arXiv:1606.04393), and only neurons that are
     left without any vanish. `cluster`: whole filters and neurons live or die. `both`: first
