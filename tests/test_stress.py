@@ -97,7 +97,9 @@ def test_behind_a_normalization_that_would_undo_it() -> None:
     assert (factors["norm.weight"] == 0.5).any()
     assert (factors["stem.weight"] == 1).all()
     assert (factors["inner.weight"] == 0.5).any()  # not normalized
-    assert (weakened(network(Mobile), "bernoulli:0.5", CLUSTER, STRESSED)["depth.weight"] == 1).all()
+    assert (
+        weakened(network(Mobile), "bernoulli:0.5", CLUSTER, STRESSED)["depth.weight"] == 1
+    ).all()
 
 
 def test_uniform_weakens_all_alike() -> None:

@@ -44,8 +44,10 @@ class Genome:
                 f'environment "{self.environment.text}": the synapse encoding leaves layers dense; '
                 "take the encoding cluster or both, or a budget of synapses"
             )
-        alone = {"synapse": self.environment.clusters, "cluster": self.environment.synapses}
-        if alone.get(self.encoding) is not None:
+        clusters, synapses = self.environment.clusters, self.environment.synapses
+        budgeted = clusters if self.environment.kind == "synapses" else None
+        useless = {"synapse": clusters, "cluster": synapses or budgeted}
+        if useless.get(self.encoding) is not None:
             raise UserError(
                 f'environment "{self.environment.text}": the {self.encoding} encoding has no use '
                 "for its second share; take the encoding both"
