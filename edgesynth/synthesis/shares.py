@@ -90,5 +90,14 @@ class Shares:
 
 
 def relative(strengths: Array) -> Array:
-    """Strengths of one layer made comparable with those of others: over their root mean square."""
-    return np.asarray(strengths / np.sqrt(np.mean(np.square(strengths))))
+    """Strengths of one layer made comparable with those of others, in their order.
+
+    The square of a strength over the sum of all squares in the layer that are not smaller: what is
+    lost by culling this synapse next (layer-adaptive magnitude, arXiv:2010.07611).
+    """
+    order = np.argsort(strengths)
+    squares = np.square(strengths[order])
+    at_least = np.cumsum(squares[::-1])[::-1]
+    scores = np.empty_like(strengths)
+    scores[order] = squares / np.maximum(at_least, np.finfo(np.float64).tiny)
+    return scores
