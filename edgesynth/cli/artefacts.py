@@ -42,12 +42,14 @@ def _show_network(document: Document, console: Console) -> None:
         "accuracy": _accuracy(document.get("accuracy", {}), document.get("data", "")),
         "cost": cost.get("not_counted") or _counts(cost),
         "live synapses": _live(document.get("synapses", {})),
+        "weights": _storage(document.get("storage")),
+        "8-bit inputs": ", ".join(document.get("precision", {}).get("activations", {})),
         "generation": lineage.get("generation", 1),
         "parent": lineage.get("parent") or "none",
         "seed": lineage.get("seed"),
         "command": lineage.get("command"),
         "versions": in_words(lineage.get("versions", {})),
-        "weights": f"sha256 {document['weights_sha256']}, verified",
+        "weights' file": f"sha256 {document['weights_sha256']}, verified",
     }
     facts(known.items(), console)
     table = Table("layer", "kind", title="kept channels", title_justify="left")
@@ -82,6 +84,7 @@ def _show_bundle(document: Document, console: Console) -> None:
         "labels": len(document["labels"]) or None,
         "accuracy": _accuracy(document["accuracy"], document["accuracy"].get("data", "")),
         "cost": _counts(document["cost"]),
+        "precision": _precision(document["precision"]),
         "golden": f"{golden['samples']} samples, atol {golden['atol']:g}, rtol {golden['rtol']:g}",
         "parent": provenance.get("parent") or "none",
         "seed": provenance.get("seed"),
@@ -130,3 +133,26 @@ def _counts(cost: Document) -> str:
 
 def _live(synapses: Document) -> str:
     return f"{synapses['live']:,} of {synapses['of']:,}" if synapses else ""
+
+
+def _storage(storage: Document | None) -> str:
+    if storage is None:
+        return ""
+    zeros = (
+        f", {storage['quantized_zeros']:,} rounded to zero" if storage["quantized_zeros"] else ""
+    )
+    return (
+        f"{storage['precision']}, {storage['weight_bytes']:,} bytes, "
+        f"{storage['weight_bytes_with_index']:,} with index and scales{zeros}"
+    )
+
+
+def _precision(precision: Document | None) -> str:
+    """How many layers of a bundle have which format, and as what they are in the file."""
+    if precision is None:
+        return ""
+    kinds = [f"{layer['format']} as {layer['file']}" for layer in precision["layers"]]
+    counted = [f"{kinds.count(kind)} layers {kind}" for kind in dict.fromkeys(kinds)]
+    if precision["activations"]["bits"]:
+        counted.append(f"activations {precision['activations']['file']}")
+    return ", ".join(counted)

@@ -105,7 +105,7 @@ def read_graph(data: bytes, where: str) -> Graph:
         outputs=outputs,
         batch=_batch(shapes, inputs[0].name),
         batch_is_fixed=fixed,
-        params=_parameters(graph),
+        params=parameters(graph),
     )
 
 
@@ -171,9 +171,8 @@ def _add(builder: _Builder, node: onnx.NodeProto, name: str, where: str) -> None
         _require_size(builder, tensor, node, name, where)
     activations = tuple(tensor for tensor in given if tensor not in builder.constants)
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    if node.op_type in _RENAMES | _ROUNDS or _keeps_order(
-        node.op_type, attributes, builder, activations[0]
-    ):
+    moves_nothing = node.op_type in _RENAMES | _ROUNDS
+    if moves_nothing or _keeps_order(node.op_type, attributes, builder, activations[0]):
         builder.source[made[0]] = activations[0]
         return
     builder.nodes.append(
@@ -236,10 +235,11 @@ def _alive(builder: _Builder, outputs: tuple[str, ...]) -> tuple[Node, ...]:
     return tuple(reversed(alive))
 
 
-def _parameters(graph: onnx.GraphProto) -> int:
-    import onnx
+def parameters(graph: onnx.GraphProto) -> int:
+    """Elements of all weights in `graph`: floats, and codes of quantized weights without scales."""
+    from onnx import TensorProto
 
-    kinds = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE}
+    kinds = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
     rounding = [node for node in graph.node if node.op_type in _ROUNDS]
     codes = {node.input[0] for node in rounding}
     steps = {name for node in rounding for name in node.input[1:]}

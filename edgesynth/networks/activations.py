@@ -1,7 +1,7 @@
 """Layers that read 8-bit inputs: simulated here, `QuantizeLinear` pairs in an ONNX file.
 
-Every input of a layer is rounded to 256 levels, symmetric around zero, of one range per layer. It
-is done by a hook in front of the layer, so the layer's own code, weights and names stay as they are.
+Every input of a layer is rounded to 256 levels, symmetric around zero, of one range per layer. A
+hook in front of the layer does it, so the layer's own code, weights and names stay as they are.
 """
 
 from __future__ import annotations

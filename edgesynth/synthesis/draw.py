@@ -30,7 +30,6 @@ from edgesynth.synthesis.genes import (
 from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.rounding import cluster_multiple, revive
 from edgesynth.synthesis.shares import OUTPUT_SHARE, Shares
-from edgesynth.synthesis.shrink import shrink
 from edgesynth.synthesis.survival import Array, hardiest, hardiness, log_survival, mixed
 
 SIDES = 0.5
@@ -65,11 +64,11 @@ class Draw:
         self._channels = channels
         self._genome = genome
         self._seed = seed
-        self._genes = genes_of(body, channels)
+        self.genes = genes_of(body, channels)
         self._carriers = [
-            self._genes if carrier is body else genes_of(carrier, channels) for carrier in carriers
+            self.genes if carrier is body else genes_of(carrier, channels) for carrier in carriers
         ]
-        self._shares = Shares(self._genes, channels, genome.environment)
+        self._shares = Shares(self.genes, channels, genome.environment)
 
     def clusters(self, parent_synapses: int) -> Flags:
         """Which clusters die under a factor or a budget of synapses, by cluster."""
@@ -78,13 +77,13 @@ class Draw:
             return np.zeros(self._channels.size, dtype=bool)
         if environment.kind == FACTOR:
             return self._dead(self._under_factor)
-        links = {name: synapses.live.sum(axis=3) for name, synapses in self._genes.items()}
+        links = {name: synapses.live.sum(axis=3) for name, synapses in self.genes.items()}
 
         def left(share: float) -> int:
             dead = self._under_share(share)
             return sum(
                 int((links[name] * synapses.reached(dead)).sum())
-                for name, synapses in self._genes.items()
+                for name, synapses in self.genes.items()
             )
 
         limit, common = environment.value * parent_synapses, environment.value
@@ -93,17 +92,18 @@ class Draw:
             common = largest_share(left, limit, f'budget "{environment.text}"')
         return self._under_share(common)
 
-    def clusters_within(
-        self, cost: Callable[[Network], float], limit: float, body: Network
-    ) -> Flags:
-        """Which clusters die so that what is left of `body` costs at most `limit`, by cluster."""
+    def clusters_within(self, cost: Callable[[Flags], float], limit: float) -> Flags:
+        """Which clusters die so that what is left costs at most `limit`, by cluster.
+
+        `cost` is told which clusters die.
+        """
         known: dict[bytes, float] = {}
 
         def cost_of(share: float) -> float:
             dead = self._under_share(share)
             key = dead.tobytes()
             if key not in known:
-                known[key] = cost(shrink(body, self._channels, np.flatnonzero(dead).tolist()))
+                known[key] = cost(dead)
             return known[key]
 
         budget = f'budget "{self._genome.environment.text}"'
@@ -118,14 +118,14 @@ class Draw:
         """
         live = {
             name: synapses.live & synapses.reached(dead)[..., None]
-            for name, synapses in self._genes.items()
+            for name, synapses in self.genes.items()
         }
         masks: dict[str, torch.Tensor] = {}
         if self._genome.encoding != "cluster":
             cuts = self._cuts(live, parent_synapses)
             for name, cut in cuts.items():
                 live[name] = self._draw_layer(name, live[name], cut)
-                mask = self._genes[name].in_weight_shape(live[name])
+                mask = self.genes[name].in_weight_shape(live[name])
                 masks[f"{name}.weight"] = torch.from_numpy(mask).contiguous()
         return masks, np.flatnonzero(self._without_isolated(dead, links_of(live))).tolist()
 
@@ -189,7 +189,7 @@ class Draw:
             own = shares.own(name)
             if own is None:
                 return shares.of_layer(name, common)
-            return min(1.0, own * int(self._genes[name].live.sum()) / max(1, sizes[name]))
+            return min(1.0, own * int(self.genes[name].live.sum()) / max(1, sizes[name]))
 
         def left(common: float) -> float:
             return sum(round(share_of(name, common) * size) for name, size in sizes.items())
@@ -221,7 +221,7 @@ class Draw:
     def _without_isolated(self, dead: Flags, links: dict[str, Flags]) -> Flags:
         """`dead` and the clusters that are left without a synapse in or out, until none is."""
         while True:
-            alone = isolated(self._genes, links, dead)
+            alone = isolated(self.genes, links, dead)
             more = dead.copy()
             for family in self._families:
                 here = ~dead[family.labels]

@@ -8,7 +8,7 @@ executor as arguments.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -26,7 +26,7 @@ from edgesynth.synthesis.parcel import pack
 from edgesynth.synthesis.raising import World, counted
 from edgesynth.synthesis.run_folder import RunFolder
 from edgesynth.synthesis.selection import best, eligible, facts, holds, ranked
-from edgesynth.synthesis.stress import Stress
+from edgesynth.synthesis.stress import NO_STRESS, Stress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class EvolutionPlan:
     """1, or 2: the two fittest of the last generation, as soon as it has two."""
     genome: Genome
     """How each offspring is drawn."""
-    stress: Stress = field(default_factory=Stress)
+    stress: Stress = NO_STRESS
     """During every training."""
     precision: PrecisionSchedule = UNRESTRICTED
     epochs: int

@@ -87,7 +87,7 @@ def cluster_strengths(genes: Genes, layers: tuple[str, ...], labels: Labels) -> 
 
 def links_of(live: Mapping[str, Flags]) -> dict[str, Flags]:
     """Which inputs a layer's outputs hear at all, (groups, outputs, inputs) by layer."""
-    return {name: flags.any(axis=3) for name, flags in live.items()}
+    return {name: np.asarray(flags.any(axis=3)) for name, flags in live.items()}
 
 
 def isolated(genes: Genes, links: Mapping[str, Flags], dead: Flags) -> Flags:

@@ -9,6 +9,7 @@ from typing import Any
 from edgesynth.core.errors import UserError, nearest, shown
 from edgesynth.synthesis.environment import Environment, parse_environment
 
+HALF = Environment("synapses", 0.5)
 ENCODINGS = ("synapse", "cluster", "both")
 
 
@@ -19,7 +20,7 @@ class Genome:
     Raises UserError when the parts contradict each other.
     """
 
-    environment: Environment = Environment("synapses", 0.5)
+    environment: Environment = HALF
     encoding: str = "both"
     """`synapse`: each synapse lives or dies by itself (arXiv:1606.04393), and only neurons that are
     left without any vanish. `cluster`: whole filters and neurons live or die. `both`: first
@@ -43,8 +44,10 @@ class Genome:
                 f'environment "{self.environment.text}": the synapse encoding leaves layers dense; '
                 "take the encoding cluster or both, or a budget of synapses"
             )
-        alone = {"synapse": self.environment.clusters, "cluster": self.environment.synapses}
-        if alone.get(self.encoding) is not None:
+        clusters, synapses = self.environment.clusters, self.environment.synapses
+        budgeted = clusters if self.environment.kind == "synapses" else None
+        useless = {"synapse": clusters, "cluster": synapses or budgeted}
+        if useless.get(self.encoding) is not None:
             raise UserError(
                 f'environment "{self.environment.text}": the {self.encoding} encoding has no use '
                 "for its second share; take the encoding both"

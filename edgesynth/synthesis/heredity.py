@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from edgesynth.core.errors import UserError, nearest
 from edgesynth.hardware.counting import count
 from edgesynth.networks.network import Network
-from edgesynth.synthesis.channels import trace_channels
+from edgesynth.synthesis.channels import ChannelMap, trace_channels
+from edgesynth.synthesis.dense import COUNTED, DenseCost
 from edgesynth.synthesis.draw import Draw
 from edgesynth.synthesis.environment import Environment
 from edgesynth.synthesis.genes import Flags
 from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.mating import unite
-from edgesynth.synthesis.shrink import shrink
-from edgesynth.synthesis.skeleton import skeleton
+from edgesynth.synthesis.shrink import cut_out, shrink
 
 Cost = Callable[[Network], float]
 
@@ -45,38 +47,37 @@ def synthesize(
     draw = Draw(body, carriers, channels, genome, seed)
     before = live_synapses(parents[0])
     if genome.environment.physical:
-        dead = _within_budget(draw, parents[0], body, genome.environment, costs or {})
+        cost, whole = _budget(draw, parents[0], body, channels, genome.environment, costs or {})
+        dead = draw.clusters_within(cost, genome.environment.value * whole)
     else:
         dead = draw.clusters(before)
     masks, gone = draw.synapses(dead, before)
     return shrink(Network(body.module, body.description, body.masks | masks), channels, gone)
 
 
-def _within_budget(
+def _budget(
     draw: Draw,
     parent: Network,
     body: Network,
+    channels: ChannelMap,
     environment: Environment,
     costs: Mapping[str, Cost],
-) -> Flags:
-    """Which clusters die so that the offspring keeps its share of the parent's cost."""
-    known = {**_COUNTED, **costs}
-    if environment.kind not in known:
-        raise UserError(
-            f'environment "{environment.text}": nothing here says what {environment.kind} costs; '
-            f"{nearest(environment.kind, sorted(known))}"
+) -> tuple[Callable[[Flags], float], float]:
+    """(what is left of the budget's cost when some clusters of `body` die, the parent's cost)."""
+    kind = environment.kind
+    if kind in costs:
+        cost = costs[kind]
+        return lambda dead: cost(cut_out(body, channels, np.flatnonzero(dead).tolist())), cost(
+            parent
         )
-    cost = known[environment.kind]
-    limit = environment.value * cost(parent)
-    if cost in _COUNTED.values():  # looks at shapes only
-        body = Network(skeleton(body.module), body.description)
-    return draw.clusters_within(cost, limit, body)
-
-
-_COUNTED: Mapping[str, Cost] = {
-    "params": lambda network: count(network.module, network.description.input_shape).params,
-    "macs": lambda network: count(network.module, network.description.input_shape).macs,
-}
+    if kind not in COUNTED:
+        raise UserError(
+            f'environment "{environment.text}": nothing here says what {kind} costs; '
+            f"{nearest(kind, sorted({*COUNTED, *costs}))}"
+        )
+    dense = DenseCost(body, channels, draw.genes)
+    own = getattr(count(parent.module, parent.description.input_shape), kind)
+    return lambda dead: dense.of(kind, dead), float(own)
 
 
 def live_synapses(network: Network) -> int:

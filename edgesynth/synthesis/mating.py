@@ -160,9 +160,8 @@ def _spread(
 
 def _say_widths(layer: nn.Module, inputs: int, outputs: int) -> None:
     """Tell `layer` how wide its new tensors are."""
-    if is_depthwise(layer):
-        layer.groups = inputs
     names = {
+        "groups": inputs if is_depthwise(layer) else _groups(layer),
         "in_channels": inputs,
         "in_features": inputs,
         "out_channels": outputs,

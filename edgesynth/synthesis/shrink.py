@@ -31,6 +31,16 @@ def shrink(network: Network, channels: ChannelMap, dead: Collection[int]) -> Net
     Raises UserError when a layer would lose all its channels or when the network's forward
     depends on written-out channel counts.
     """
+    child = cut_out(network, channels, dead)
+    _assert_runs(child)
+    return child
+
+
+def cut_out(network: Network, channels: ChannelMap, dead: Collection[int]) -> Network:
+    """As `shrink`, without the check that the result runs.
+
+    Raises UserError when a layer would lose all its channels.
+    """
     dead_labels = np.array(sorted(dead), dtype=np.int64)
     module = copy.deepcopy(network.module)
     layers = dict(module.named_modules())
@@ -52,7 +62,6 @@ def shrink(network: Network, channels: ChannelMap, dead: Collection[int]) -> Net
     description = msgspec.structs.replace(network.description, kept=kept)
     child = Network(module, description, masks)
     child.apply_masks()
-    _assert_runs(child)
     return child
 
 

@@ -67,14 +67,16 @@ class Stress:
     @property
     def text(self) -> str:
         """As the user writes it; what is by default is left out."""
-        plain = Stress()
         when = [
             f"{each.name}={getattr(self, each.name):g}"
             for each in fields(self)[2:]
-            if getattr(self, each.name) != getattr(plain, each.name)
+            if getattr(self, each.name) != getattr(NO_STRESS, each.name)
         ]
         name = self.kind if self.kind == "none" else f"{self.kind}:{self.strength:g}"
         return ",".join([name, *when])
+
+
+NO_STRESS = Stress()
 
 
 def parse_stress(text: str) -> Stress:

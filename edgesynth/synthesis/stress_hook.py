@@ -78,7 +78,7 @@ class StressHook(Hook):
                 parameter.copy_(value)
             self._saved.clear()
             for layer, momentum in self._momentum.items():
-                layer.momentum = momentum  # type: ignore[assignment]
+                layer.momentum = momentum
             self._momentum.clear()
             sigma = self._stress.at(moment.done, moment.step)
             if sigma and self._stress.kind == "l1":
@@ -145,7 +145,7 @@ def _scaled(
     """Where a cluster's signal can be weakened: in its filters, or behind them in the
     normalization, which would undo it. A depthwise filter passes on what was weakened before."""
     normalized: set[int] = set()
-    scaled = []
+    scaled: list[_Scaled] = []
     for name, labels in followers.items():
         layer = layers[name]
         if isinstance(layer, _BatchNorm) and layer.affine:

@@ -28,4 +28,5 @@ def read_bundle(path: Path) -> dict[str, Any]:
             for stage in bundle.stages
         ]
         facts = {name: bundle.manifest[name] for name in _SHOWN}
+        facts["precision"] = bundle.manifest.get("precision")
         return {**facts, "id": bundle.id, "hashes": "verified", "stages": stages}
