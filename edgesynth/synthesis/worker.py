@@ -43,7 +43,9 @@ _EVERY_S = 0.2
 def answer(order: Order, progress: Progress) -> Answer:
     """Do `order`; an exception becomes `Failed`, a warning a line of talk."""
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: progress.say(f"warning: {message}")
+        warnings.showwarning = lambda message, *_, **__: progress.say(
+            "warning: " + str(message).partition("\n")[0]
+        )
         try:
             with fixed_threads(order.threads):
                 world = _world(msgspec.json.encode(order.world))
