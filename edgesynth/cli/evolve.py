@@ -44,6 +44,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Bounds such as accuracy>=0.905, params<=43k, macs<=1.2M.",
 )
+@click.option(
+    "--distill",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of PARENT's outputs in the loss of every offspring.",
+)
 @selection_options
 @executor_options
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one.")
@@ -73,6 +80,7 @@ def command(output: Output, **options: Any) -> int:
         reject=options["reject"],
         tries=options["tries"],
         threads=options["threads"],
+        distill=options["distill"],
         epochs=options["epochs"],
         requirements=parse_requirements(options["requirements"]),
         seed=options["seed"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -29,6 +30,15 @@ from edgesynth.synthesis.stress_hook import StressHook
 from edgesynth.tasks.hooks import AfterStep, Hook
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What an offspring learns beside the true answers."""
+
+    teacher: Network
+    share: float
+    """Of the teacher's outputs in the loss."""
+
+
 class World(Protocol):
     """What a synthesis needs from outside."""
 
@@ -38,6 +48,7 @@ class World(Protocol):
         *,
         seed: int,
         hooks: Sequence[Hook],
+        lesson: Lesson | None,
         progress: Progress,
         label: str,
     ) -> None:
@@ -70,6 +81,7 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
         child,
         seed=training_seed(job.seeds),
         hooks=_hooks(child, job),
+        lesson=_lesson(job),
         progress=progress,
         label=job.identity,
     )
@@ -101,6 +113,12 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
         seconds=round(time.monotonic() - started, 3),
         versions=made_with,
     )
+
+
+def _lesson(job: Job) -> Lesson | None:
+    if not job.distill or job.teacher is None:
+        return None
+    return Lesson(unpack(job.teacher, job.trust), job.distill)
 
 
 def _hooks(child: Network, job: Job) -> list[Hook]:
