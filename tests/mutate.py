@@ -10,6 +10,7 @@ until the time is over or something fails; the number of the failing round is pr
 
 import argparse
 import random
+import resource
 import tempfile
 import time
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from pathlib import Path
 from mutate_files import SUBJECTS, Trial, mutated_json
 
 ROOT = Path(__file__).parents[1]
+_MOST_BYTES = 3 << 30
 ODD = [
     b"\0",
     b"\n",
@@ -138,6 +140,8 @@ def main() -> None:
     options = parser.parse_args()
     count, taken, longest_s = 0, 0, 0.0
     end = time.monotonic() + options.seconds
+    # a reader that asks for gigabytes because a number in a small file says so has failed
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         trials = Logs(place) if options.what == "tegrastats" else Files(options.what, place)

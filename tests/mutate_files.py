@@ -7,6 +7,7 @@ writes is whole or absent. `tests/mutate.py` does the rounds.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
@@ -57,34 +58,29 @@ def mutated_json(random_: random.Random, data: bytes) -> bytes:
         parent, key = random_.choice(places)
         kind = random_.randrange(5)
         if kind == 0:
-            parent[key] = random_.choice(_ODD)
+            parent[key] = copy.deepcopy(random_.choice(_ODD))
         elif kind == 1:
             del parent[key]
         elif kind == 2 and isinstance(parent, dict):
             parent[random_.choice(["x", "", str(key) + " ", "schema"])] = parent.pop(key)
         elif kind == 3 and isinstance(parent, list):
-            parent.insert(random_.randrange(len(parent) + 1), parent[key])
+            parent.insert(random_.randrange(len(parent) + 1), copy.deepcopy(parent[key]))
         else:
             other, name = random_.choice(places)
-            parent[key] = json.loads(json.dumps(other[name])) if _holds(other, name) else None
+            parent[key] = copy.deepcopy(other[name])
     return json.dumps(document).encode("ascii")
 
 
 def _places(document: Any) -> Iterator[tuple[Any, Any]]:
-    """(container, key or index) of every value, without the inside of what `_ODD` brings."""
+    """(container, key or index) of every value."""
     pending = [document]
     while pending:
         container = pending.pop()
-        if not isinstance(container, (dict, list)) or container is _DEEP:
+        if not isinstance(container, (dict, list)):
             continue
-        keys = list(container) if isinstance(container, dict) else range(len(container))
-        for key in keys:
+        for key in list(container) if isinstance(container, dict) else range(len(container)):
             yield container, key
             pending.append(container[key])
-
-
-def _holds(container: Any, key: Any) -> bool:
-    return key in container if isinstance(container, dict) else key < len(container)
 
 
 class Trial:
