@@ -241,7 +241,8 @@ def test_a_tegrastats_that_prints_something_else(power, tmp_path, monkeypatch):
 def test_ctrl_c_ends_both_programs_and_is_130(replayed, tmp_path):
     replayed(LINE.format(2500))
     started = tmp_path / "started"
-    command = ["power", "--", "sh", "-c", f"echo $$ >{started}; exec sleep 60"]
+    # after a second, so that edgesynth has long got hold of its child, also on a busy machine
+    command = ["power", "--", "sh", "-c", f"sleep 1; echo $$ >{started}; exec sleep 60"]
     with subprocess.Popen(
         [sys.executable, "-m", "edgesynth.cli.main", *command],
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'deploy'}"},
