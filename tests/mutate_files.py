@@ -24,14 +24,14 @@ from typing import Any
 
 from edgesynth_rt.errors import EdgesynthError
 
-LIMIT_S = 5
+LIMIT_S = 5.0
 """No file of this size may keep a reader busy for longer."""
 
 _DEEP = json.loads("[" * 50 + "]" * 50)
 _ODD = [
-    None, True, False, 0, -1, 1, 2**31, 10**30, 1e308, -1e308, 5e-324, 0.5, "", "x", "x" * 5000, "..",
-    "../../etc/passwd", "/etc/passwd", "a/b", "a\\b", "\x00", "\u202e\n\x1b[2J", "\ud800", "N", "NaN",
-    [], {}, [[]], {"": None}, ["x"] * 300, _DEEP,
+    None, True, False, 0, -1, 1, 2**31, 10**30, 1e308, -1e308, 5e-324, 0.5, "", "x", "x" * 5000,
+    "..", "../../etc/passwd", "/etc/passwd", "a/b", "a\\b", "\x00", "\u202e\n\x1b[2J", "\ud800",
+    "N", "NaN", [], {}, [[]], {"": None}, ["x"] * 300, _DEEP,
 ]  # fmt: skip
 
 
@@ -94,9 +94,7 @@ class Trial:
         if not self.round(lambda name, data: data, random.Random(0)):
             raise AssertionError("the undamaged files are refused")
 
-    def round(
-        self, damage: Callable[[str, bytes], bytes], random_: random.Random
-    ) -> bool:
+    def round(self, damage: Callable[[str, bytes], bytes], random_: random.Random) -> bool:
         """Whether the files are taken after `damage` to one of them.
 
         Raises whatever is not an error of edgesynth; AssertionError for one of more than a line, or
@@ -125,11 +123,11 @@ class Trial:
 
 
 @contextmanager
-def _time_limit(seconds: int) -> Iterator[None]:
+def _time_limit(seconds: float) -> Iterator[None]:
     """TimeoutError after `seconds` of processor time, so that a busy machine is no hang."""
 
     def over(*_: object) -> None:
-        raise TimeoutError(f"still reading after {seconds} s of processor time")
+        raise TimeoutError(f"still reading after {seconds:g} s of processor time")
 
     before = signal.signal(signal.SIGVTALRM, over)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
@@ -222,9 +220,7 @@ def _prepare_trtexec(folder: Path) -> None:
     (folder / "profile.json").write_text(json.dumps(PROFILE))
 
 
-def _import(
-    place: Path, out: Path, times: Path | None = None, profile: Path | None = None
-) -> None:
+def _import(place: Path, out: Path, times: Path | None = None, profile: Path | None = None) -> None:
     """`bench --import` into a record, which is read back."""
     from edgesynth.workflows.bench import bench_imported
     from edgesynth.workflows.measuring import MeasuringPlan
@@ -289,13 +285,13 @@ def _read_hosts(folder: Path, out: Path) -> None:
 
 SUBJECTS = {
     "manifest": Subject(_prepare_bundle, ("x.bundle/manifest.json",), _read_bundle),
-    "bundle": Subject(
-        _prepare_bundle, ("x.bundle/main.onnx", "x.bundle/golden.npz"), _read_sealed
-    ),
+    "bundle": Subject(_prepare_bundle, ("x.bundle/main.onnx", "x.bundle/golden.npz"), _read_sealed),
     "tar": Subject(_prepare_tar, ("x.tar",), _read_tar),
     "trtexec": Subject(_prepare_trtexec, ("times.json", "profile.json"), _read_trtexec),
     "record": Subject(_prepare_record, ("x.record.json", "x.times.json"), _read_records),
     "hosts": Subject(
-        lambda folder: (folder / "hosts.toml").write_text(HOSTS) and None, ("hosts.toml",), _read_hosts
+        lambda folder: (folder / "hosts.toml").write_text(HOSTS) and None,
+        ("hosts.toml",),
+        _read_hosts,
     ),
 }

@@ -1,6 +1,5 @@
 """A power log's figures: energy against closed forms, its averages, gaps, clocks, throttling."""
 
-import numpy as np
 import pytest
 
 from edgesynth_rt.power_columns import Columns
