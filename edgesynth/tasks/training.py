@@ -21,6 +21,7 @@ from edgesynth.core.network import Preprocessing
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.progress import Task as Bar
 from edgesynth.tasks.hooks import Hook, Moment
+from edgesynth.tasks.layout import preferred_layout, set_layout
 from edgesynth.tasks.pixels import to_input
 from edgesynth.tasks.source import task_named
 from edgesynth.tasks.task import Task
@@ -47,6 +48,7 @@ def train(
     plan: TrainingPlan,
     *,
     seed: int,
+    task: Task | None = None,
     hooks: Sequence[Hook] = (),
     checkpoint: Path | None = None,
     progress: Progress | None = None,
@@ -54,16 +56,19 @@ def train(
 ) -> None:
     """Train `module` in place on the train split and leave it in evaluation mode.
 
-    `hooks` see every step (masks are applied there). With `checkpoint`, the state is kept in that
-    file after each epoch and taken up again from it; the weights are then the same as without the
-    interruption. Same seed, same machine, same threads: same weights.
+    `task` is the data set's own unless given. `hooks` see every step (masks are applied there).
+    With `checkpoint`, the state is kept in that file after each epoch and taken up again from it;
+    the weights are then the same as without the interruption. Same seed, same machine, same
+    threads: same weights.
 
     Raises UserError when the checkpoint belongs to another training, or the loss is not finite.
     """
+    layout = preferred_layout(module, dataset.input_shape)
+    set_layout(module, layout)  # before the optimizer's state takes the same layout
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
     )
-    task = task_named(dataset.task)
+    task = task or task_named(dataset.task)
     steps = math.ceil(len(dataset.train) / plan.batch)
     identity = {"plan": asdict(plan), "seed": seed, "data": dataset.name}
     first = _restore(checkpoint, module, optimizer, identity) if checkpoint else 0
@@ -76,10 +81,12 @@ def train(
             for step, (images, targets) in enumerate(batches, start=epoch * steps):
                 moment = Moment(seed, step, step / (plan.epochs * steps))
                 _set_rate(optimizer, plan, moment.done)
-                value = _step(partial(task.loss, module, images, targets), optimizer, hooks, moment)
+                loss = partial(task.loss, module, images.to(memory_format=layout), targets)
+                value = _step(loss, optimizer, hooks, moment)
                 _report(bar, step % steps, value, epoch, label)
             if checkpoint:
                 _keep(checkpoint, module, optimizer, identity, epoch + 1)
+    set_layout(module, torch.contiguous_format)
     module.eval()
 
 
