@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgesynth.core.dataset import Dataset
+from edgesynth.core.dataset import Dataset, boxed
 from edgesynth.core.errors import MissingError, UserError
 from edgesynth.data.fashion_mnist import DEBIAN_FOLDER
 from edgesynth.data.source import Spec, kinds, load_dataset, parse_spec
@@ -221,7 +221,7 @@ def test_cifar10_files_that_are_wrong_are_named_with_offset(tmp_path: Path) -> N
 
 CUSTOM = """
 import numpy as np
-from edgesynth.core.dataset import ArraySplit, Dataset
+from edgesynth.core.dataset import ArraySplit, Boxes, Dataset
 
 def split(n, dtype=np.uint8, top=1):
     return ArraySplit(np.arange(n * 4).reshape(n, 1, 2, 2).astype(dtype), np.arange(n) % (top + 1))
@@ -237,6 +237,20 @@ def array(): return np.zeros(3)
 def floats(): return dataset(test=split(6, np.float32))
 def classes(): return dataset(validation=split(6, top=2))
 def deviation(): return dataset(std=(0.0,))
+
+class Boxed:
+    def __init__(self, kind): self.kind = kind
+    def __len__(self): return 6
+    def images(self, indices): return np.zeros((len(indices), 1, 2, 2), np.uint8)
+    def boxes(self, indices):
+        corners = np.tile(np.array([0, 0, 1, 1], np.float32), (2, 1))
+        return [Boxes(corners + i, np.array([0, self.kind]), np.arange(2) > 0) for i in indices]
+
+def boxes(kind=-1):
+    parts = dict(train=Boxed(kind), validation=Boxed(kind), test=Boxed(kind))
+    return dataset(**parts, task="detection")
+def unknown(): return boxes(2)
+def unboxed(): return dataset(task="detection")
 """
 
 
@@ -261,6 +275,15 @@ def test_a_factory_in_the_working_folder_gets_the_seed() -> None:
 
 
 @pytest.mark.usefixtures("custom")
+def test_a_factory_may_give_data_for_detection() -> None:
+    dataset = load_dataset("my_own_data:boxes@3")
+    assert len(dataset.train) == 3
+    chosen = {int(boxes.corners[0, 0]) for boxes in boxed(dataset.train).boxes(np.arange(3))}
+    assert len(chosen) == 3
+    assert dataset.train.images(np.arange(2)).shape == (2, 1, 2, 2)
+
+
+@pytest.mark.usefixtures("custom")
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -271,6 +294,8 @@ def test_a_factory_in_the_working_folder_gets_the_seed() -> None:
         ("my_own_data:floats", r"test images are float32 \(1, 2, 2\); uint8 \(1, 2, 2\)"),
         ("my_own_data:classes", "validation has labels 0 to 2, but there are 2 classes"),
         ("my_own_data:deviation", "std above 0"),
+        ("my_own_data:unknown", "train has an object of class 2, but there are 2 classes"),
+        ("my_own_data:unboxed", "these data have no boxes"),
     ],
 )
 def test_a_factory_that_does_not_fit_is_one_line(function: str, message: str) -> None:

@@ -4,7 +4,7 @@ Three readings of one precision-recall curve. All first replace each precision b
 the same or a higher recall; they differ in the recalls at which that is read:
 
 - `all`: at every recall, the area under the curve. VOC from 2010 on, and KITTI's idea.
-- `11`: at 0, 0.1, ... 1. VOC 2007 (Everingham et al., IJCV 88, 2010, section 4.2).
+- `11`: at 0, 0.1, ... 1. VOC 2007 (Everingham et al., IJCV 88, 2010).
 - `101`: at 0, 0.01, ... 1. COCO (github:cocodataset/cocoapi, cocoeval.py, `accumulate`).
 """
 

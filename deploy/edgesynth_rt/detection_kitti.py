@@ -8,7 +8,7 @@
 Follows devkit_object's evaluate_object.cpp: an object is found by an overlap of more than 0.7 (Car)
 or 0.5; three difficulties say how small, hidden and cut off it may be; harder objects, neighbouring
 types (Van for Car) and what lies in DontCare regions count neither way; precision is read at 40
-equally spaced recalls (arXiv 1905.12365, section 6.3). One difference: in the kit a prediction that
+equally spaced recalls (arXiv 1905.12365). One difference: in the kit a prediction that
 is too short may hide an object of any class, here of its own class only.
 
 The kit takes its 40 recalls from the scores of found objects, so that fewer than 41 objects of a

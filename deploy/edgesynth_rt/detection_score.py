@@ -192,5 +192,6 @@ def aligned(arrays, what, classes, least):
 
 
 def mean_of_known(values):
+    """The mean of those `values` that are not None; None where there are none."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None

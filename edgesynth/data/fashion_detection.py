@@ -76,9 +76,9 @@ def load_fashion_detection(
 ) -> Dataset:
     """Scenes of `size` x `size` grey pixels from the four Fashion-MNIST files in `folder`.
 
-    4,000 train, 500 validation and 1,000 test scenes. `limit` makes that many train scenes, also
-    more (every scene is new until 55,000 items have been seen about twice). `validation` is a
-    number of scenes or a share of 4,000. Raises UserError for sizes out of range.
+    4,000 train, 500 validation and 1,000 test scenes. `limit` makes that many train scenes, up to
+    40,000; fewer are the first of more. `validation` is a number of scenes or a share of 4,000.
+    Raises UserError for sizes and numbers out of range.
     """
     if not 64 <= size <= 512:
         raise UserError(f'"{name}": size={size} is out of range; give 64 to 512 pixels')
