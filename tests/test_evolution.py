@@ -49,6 +49,49 @@ def test_goals_stop_the_run_and_choose_what_it_delivers(parent: Path, tmp_path: 
     assert document["offspring"] < 8
 
 
+def test_every_choice_of_a_genome_reaches_the_run(parent: Path, tmp_path: Path) -> None:
+    choices = ["--encoding", "cluster", "--environment", "latency=0.97@tx2,conv1=0.9"]
+    choices += ["--pressure", "4", "--round-to", "2", "--parents", "2", "--offspring", "2"]
+    choices += ["--stress", "bernoulli:0.4,start=0.1", "--require", "accuracy>=0.1"]
+    arguments = ["evolve", parent, "--out", "run", "--generations", "3", *choices]
+    found = edgesynth(*arguments, *COMMON, cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    plan = read_run(tmp_path / "run").plan
+    assert plan["genome"] == {
+        "encoding": "cluster",
+        "environment": "latency=0.97@tx2,conv1=0.9",
+        "pressure": 4.0,
+        "round_to": 2,
+    }
+    assert (plan["stress"], plan["parents"]) == ("bernoulli:0.4,start=0.1", 2)
+    for offspring in read_history(tmp_path / "run" / "history.jsonl")[1:]:
+        network = edgenet.load(tmp_path / "run" / offspring.network)
+        assert network.masks == {}
+        assert len(network.module.get_parameter("conv2.weight")) % 2 == 0
+    again = edgesynth(*arguments, *COMMON, "--resume", "--stress", "none", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "was started with another stress" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--parents", "2"], "add --offspring 2 or more"),
+        (["--environment", "latency=0.7@tx3"], "tx3"),
+        (["--environment", "macs=0.5", "--encoding", "synapse"], "take the encoding"),
+        (["--stress", "bernouli"], 'did you mean "bernoulli"'),
+    ],
+)
+def test_a_genome_that_makes_no_sense_is_refused_before_anything_is_written(
+    parent: Path, tmp_path: Path, options: list[str], says: str
+) -> None:
+    found = edgesynth("evolve", parent, "--out", "run", *options, *COMMON, cwd=tmp_path)
+    assert found.returncode == 2
+    assert says in found.stderr
+    assert len(found.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_floor_that_breaks_stops_the_run_with_exit_code_1(parent: Path, tmp_path: Path) -> None:  # noqa: F811
     goals = ["--require", "accuracy>=1", "--require", "params<=1k"]
     arguments = ["evolve", parent, "--out", "run", "--generations", "9", *goals]
