@@ -17,10 +17,10 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.history import SCHEMA, Offspring, in_birth_order, read_history, read_run
 from edgesynth.networks import edgenet
 from edgesynth.synthesis.selection import best, eligible, fittest, ranked, worst_ratio
-from evolve_digits import COMMON, edgesynth, parent  # noqa: F401 (parent is a fixture)
+from evolve_digits import COMMON, edgesynth
 
 
-def test_a_run_from_start_to_end(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_run_from_start_to_end(parent: Path, tmp_path: Path) -> None:
     arguments = ["evolve", parent, "--out", "run", "--generations", "3", "--offspring", "2"]
     found = edgesynth(*arguments, *COMMON, "--require", "accuracy>=0.2", "--json", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
@@ -38,7 +38,7 @@ def test_a_run_from_start_to_end(parent: Path, tmp_path: Path) -> None:  # noqa:
     assert delivered.description.lineage.generation == 3
 
 
-def test_goals_stop_the_run_and_choose_what_it_delivers(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_goals_stop_the_run_and_choose_what_it_delivers(parent: Path, tmp_path: Path) -> None:
     goals = ["--require", "params<=250k", "--require", "accuracy>=0.1"]
     arguments = ["evolve", parent, "--out", "run", "--generations", "9", *goals]
     found = edgesynth(*arguments, *COMMON, "--json", cwd=tmp_path)
@@ -92,7 +92,7 @@ def test_a_genome_that_makes_no_sense_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_floor_that_breaks_stops_the_run_with_exit_code_1(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_floor_that_breaks_stops_the_run_with_exit_code_1(parent: Path, tmp_path: Path) -> None:
     goals = ["--require", "accuracy>=1", "--require", "params<=1k"]
     arguments = ["evolve", parent, "--out", "run", "--generations", "9", *goals]
     found = edgesynth(*arguments, *COMMON, "--json", cwd=tmp_path)
@@ -102,7 +102,7 @@ def test_a_floor_that_breaks_stops_the_run_with_exit_code_1(parent: Path, tmp_pa
     assert document["offspring"] == 1
 
 
-def test_a_run_is_not_resumed_with_other_settings(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_run_is_not_resumed_with_other_settings(parent: Path, tmp_path: Path) -> None:
     arguments = ["evolve", parent, "--out", "run", "--generations", "2", *COMMON]
     edgesynth(*arguments, "--require", "accuracy>=0.1", cwd=tmp_path)
     found = edgesynth(*arguments, "--require", "accuracy>=0.2", "--resume", cwd=tmp_path)
@@ -110,7 +110,7 @@ def test_a_run_is_not_resumed_with_other_settings(parent: Path, tmp_path: Path) 
     assert "was started with another requirements" in found.stderr
 
 
-def test_two_processes_never_work_on_one_run(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_two_processes_never_work_on_one_run(parent: Path, tmp_path: Path) -> None:
     arguments = ["evolve", parent, "--out", "run", "--generations", "2", *COMMON]
     assert edgesynth(*arguments, "--resume", cwd=tmp_path).returncode in (0, 1)  # none to resume
     with (tmp_path / "run" / "history.jsonl").open("ab") as other:
@@ -127,7 +127,7 @@ def test_an_untrained_parent_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half_made(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half_made(parent: Path, tmp_path: Path) -> None:
     arguments = ["train", "lenet5", "--data", "digits", "--epochs", "900", "--out", "t.edgenet"]
     command = [sys.executable, "-m", "edgesynth.cli.main", *arguments]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
