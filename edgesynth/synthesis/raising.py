@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import torch
 
-from edgesynth.core.network import Lineage
+from edgesynth.core.network import Lineage, NetworkDescription
 from edgesynth.core.progress import Progress
 from edgesynth.core.provenance import versions
 from edgesynth.hardware.counting import count
@@ -88,18 +88,7 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
     restrict(child, job.precision, world.calibration(child))
     accuracy = world.accuracy(child)
     made_with = versions("torch", "numpy")
-    child.description = msgspec.structs.replace(
-        child.description,
-        name=job.name,
-        lineage=Lineage(
-            generation=job.generation,
-            parent=parents[0].description.weights_sha256,
-            seed=job.seeds[0],
-            command=job.command,
-            versions=made_with,
-        ),
-        accuracy={"validation": accuracy},
-    )
+    child.description = _described(child, parents[0], job, made_with, accuracy)
     parcel = pack(child)
     return Raised(
         identity=job.identity,
@@ -112,6 +101,23 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
         predictions={device: dict(values) for device, values in world.predict(child).items()},
         seconds=round(time.monotonic() - started, 3),
         versions=made_with,
+    )
+
+
+def _described(
+    child: Network, mother: Network, job: Job, made_with: dict[str, str], accuracy: float
+) -> NetworkDescription:
+    return msgspec.structs.replace(
+        child.description,
+        name=job.name,
+        lineage=Lineage(
+            generation=job.generation,
+            parent=mother.description.weights_sha256,
+            seed=job.seeds[0],
+            command=job.command,
+            versions=made_with,
+        ),
+        accuracy={"validation": accuracy},
     )
 
 
