@@ -10,7 +10,7 @@ import rich_click as click
 from edgesynth.cli.common import Output, output_options, seed_option
 from edgesynth.cli.genome import genome, genome_options
 from edgesynth.cli.raising import executor_options, selection_options
-from edgesynth.cli.training import precision_options, schedule_of, training_options
+from edgesynth.cli.training import precision_options, schedule_of, training_options, training_plan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +67,6 @@ def command(output: Output, **options: Any) -> int:
     from edgesynth.synthesis.evolution import EvolutionPlan
     from edgesynth.synthesis.executor import ExecutorPlan
     from edgesynth.synthesis.stress import parse_stress
-    from edgesynth.tasks.training import TrainingPlan
     from edgesynth.workflows.evolve import evolve
 
     plan = EvolutionPlan(
@@ -86,9 +85,7 @@ def command(output: Output, **options: Any) -> int:
         seed=options["seed"],
         precision=schedule_of(options),
     )
-    training = TrainingPlan(
-        epochs=options["epochs"], batch=options["batch"], learning_rate=options["learning_rate"]
-    )
+    training = training_plan(options)
     document = evolve(
         options["parent"],
         options["data"],

@@ -90,7 +90,11 @@ class DataWorld:
         key = (teacher.description.weights_sha256, lesson.share)
         if key not in self.taught:
             self.taught[key] = distillation(
-                teacher.module, self.dataset.train, teacher.description.preprocessing, lesson.share
+                teacher.module,
+                self.dataset.train,
+                teacher.description.preprocessing,
+                lesson.share,
+                augmented=self.settings.training.augment != "none",
             )
         return self.taught[key]
 
