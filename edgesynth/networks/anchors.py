@@ -48,4 +48,5 @@ def cluster_sizes(sides: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.
         if np.array_equal(moved, centres):
             break
         centres = moved
-    return centres[np.argsort(centres.prod(1), kind="stable")]
+    ordered: npt.NDArray[np.float64] = centres[np.argsort(centres.prod(1), kind="stable")]
+    return ordered
