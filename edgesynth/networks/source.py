@@ -59,7 +59,7 @@ def _build(
         arguments: dict[str, int | float | str | bool] = {
             "classes": len(classes),
             "in_channels": input_shape[0],
-            "image": input_shape[1],
+            "image": min(input_shape[1:]),
         }
         module = zoo.build(spec, **arguments)
         architecture, name = Architecture(f"zoo:{spec}", arguments), spec
