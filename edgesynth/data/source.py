@@ -8,6 +8,7 @@ The spelling is `KIND[:PLACE][,size=PIXELS][@TRAIN_IMAGES]`:
     mnist:DIR              IDX files, plain or .gz
     cifar10:DIR            the binary version
     imagefolder:DIR        one sub-folder of images per class; `,size=96` gives 96 x 96 pixels
+    fashion-detection      scenes of Fashion-MNIST items with boxes; `,size=128` for larger ones
     package.module:factory a function that returns an edgesynth.core.dataset.Dataset
 
 `@12000` at the end keeps 12,000 train images, the classes in proportion and chosen by the seed;
@@ -89,8 +90,8 @@ def load_dataset(
     """
     parsed = parse_spec(spec)
     request = _Request(parsed, seed, validation, progress or Silent())
-    if parsed.size is not None and parsed.kind != "imagefolder":
-        raise UserError(f'"{spec}": only imagefolder takes a size')
+    if parsed.size is not None and parsed.kind not in _SIZED:
+        raise UserError(f'"{spec}": only {", ".join(_SIZED)} take a size')
     if parsed.kind in _LOADERS:
         return _LOADERS[parsed.kind](request)
     if parsed.place is not None and is_factory(f"{parsed.kind}:{parsed.place}"):
@@ -106,15 +107,19 @@ def kinds() -> list[str]:
     return list(_LOADERS)
 
 
+def _fashion_folder(request: _Request) -> Path:
+    from edgesynth.data.fashion_mnist import find_fashion_mnist
+
+    if request.spec.place is None:
+        return find_fashion_mnist(progress=request.progress)
+    return request.folder()
+
+
 def _fashion_mnist(request: _Request) -> Dataset:
     from edgesynth.data import fashion_mnist, mnist
 
-    if request.spec.place is None:
-        folder = fashion_mnist.find_fashion_mnist(progress=request.progress)
-    else:
-        folder = request.folder()
     return mnist.load_mnist(
-        folder,
+        _fashion_folder(request),
         name=request.spec.text,
         classes=fashion_mnist.CLASSES,
         seed=request.seed,
@@ -174,6 +179,19 @@ def _imagefolder(request: _Request) -> Dataset:
     )
 
 
+def _fashion_detection(request: _Request) -> Dataset:
+    from edgesynth.data import fashion_detection as scenes
+
+    return scenes.load_fashion_detection(
+        _fashion_folder(request),
+        name=request.spec.text,
+        size=scenes.SIZE if request.spec.size is None else request.spec.size,
+        seed=request.seed,
+        validation=scenes.VALIDATION if request.validation is None else request.validation,
+        limit=request.spec.limit,
+    )
+
+
 def _custom(request: _Request) -> Dataset:
     from edgesynth.data import custom
 
@@ -196,4 +214,6 @@ _LOADERS: dict[str, Callable[[_Request], Dataset]] = {
     "mnist": _mnist,
     "cifar10": _cifar10,
     "imagefolder": _imagefolder,
+    "fashion-detection": _fashion_detection,
 }
+_SIZED = ("imagefolder", "fashion-detection")
