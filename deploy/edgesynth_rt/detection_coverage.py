@@ -28,8 +28,9 @@ def decode_coverage(outputs, postprocessing, threshold):
     top, right, bottom in pixels from the left upper corner of each cell.
     postprocessing: {"kind": "coverage", "stride": pixels of a cell, "classes"}, and, where they
     differ from this module's, "eps" and "min_boxes". threshold: least coverage of a cell.
-    Returns per image (corners float32 (k, 4) in pixels, inside the grid; classes int64 (k,);
-    scores float32 (k,)), best first. Raises UserError when shapes and settings do not fit.
+    Returns per image (corners float32 (k, 4) in pixels; classes int64 (k,); scores float32 (k,)),
+    best first. Cells whose values are not finite propose nothing. Raises UserError when shapes and
+    settings do not fit.
     """
     coverage, bboxes = _checked(outputs, postprocessing)
     stride = postprocessing["stride"]
@@ -38,9 +39,10 @@ def decode_coverage(outputs, postprocessing, threshold):
     found = []
     for cells, edges in zip(coverage, bboxes):
         corners = _corners(edges, stride)
+        sound = np.isfinite(corners).all(axis=2)
         parts = []
         for index in range(len(cells)):
-            rows, columns = np.nonzero(cells[index] >= threshold)
+            rows, columns = np.nonzero(_at_least(cells[index], threshold) & sound)
             if len(rows):
                 proposed, scores = corners[rows, columns], cells[index][rows, columns]
                 boxes, best = cluster(proposed, scores, min_boxes, eps)
@@ -85,13 +87,16 @@ def _checked(outputs, settings):
 
 
 def _corners(edges, stride):
-    """Corners in pixels of each cell's box, (rows, columns, 4), cut off at the grid's edge."""
+    """Corners in pixels of each cell's box, (rows, columns, 4)."""
     rows, columns = edges.shape[1:]
     x = (np.arange(columns, dtype=np.float32) * stride)[None, :]
     y = (np.arange(rows, dtype=np.float32) * stride)[:, None]
-    left, right = (np.clip(edges[side] + x, 0, columns * stride) for side in (0, 2))
-    top, bottom = (np.clip(edges[side] + y, 0, rows * stride) for side in (1, 3))
-    return np.stack([left, top, right, bottom], axis=-1)
+    return np.stack([edges[0] + x, edges[1] + y, edges[2] + x, edges[3] + y], axis=-1)
+
+
+def _at_least(values, threshold):
+    with np.errstate(invalid="ignore"):  # NaN is not
+        return values >= threshold
 
 
 def _similar(boxes, eps):

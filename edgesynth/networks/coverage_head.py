@@ -113,9 +113,7 @@ class CoverageHead:
         """The settings of `edgesynth_rt.detection_coverage`, as JSON data."""
         return {"kind": "coverage", "stride": self.stride, "classes": self.classes}
 
-    def _cells(
-        self, corners: Array, rows: int, columns: int
-    ) -> tuple[slice, slice, float] | None:
+    def _cells(self, corners: Array, rows: int, columns: int) -> tuple[slice, slice, float] | None:
         """Rows and columns of the cells that the object's middle covers, and the area of a cell
         over that of the middle; None for an object without area or outside of the grid."""
         left, top, right, bottom = map(float, corners)

@@ -13,6 +13,8 @@ From scratch, instead of from GoogLeNet's weights, it trains in a fraction of th
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -25,6 +27,10 @@ _COMMON_IMAGE = 256
 """From this side in pixels the published stride is taken; objects of smaller images are lost on a
 grid of 16 pixels."""
 _STRIDES = (4, 8, 16)
+_RARE = 0.01
+"""Share of covered cells that a new network with cross-entropy assumes (arXiv 1708.02002, section
+4.1). Otherwise its first steps go into learning that most cells are empty."""
+
 
 class DetectNet(nn.Module):
     """Coverage and boxes on a grid; 5,978,677 parameters for one class.
@@ -60,6 +66,8 @@ class DetectNet(nn.Module):
         self.coverage = nn.Conv2d(channels, classes, 1)
         self.bboxes = nn.Conv2d(channels, 4, 1)
         initialize(self)
+        if coverage_loss == "bce":
+            nn.init.constant_(self.coverage.bias, math.log(_RARE / (1 - _RARE)))
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Of images (n, channels, height, width), `coverage` (n, classes, rows, columns) in 0..1

@@ -32,11 +32,14 @@ def test_cells_that_agree_are_one_object():
     assert (corners.dtype, classes.dtype, scores.dtype) == (np.float32, np.int64, np.float32)
 
 
-def test_boxes_end_with_the_grid():
+def test_a_diverged_network_proposes_nothing():
     coverage, bboxes = grids()
-    put(coverage, bboxes, 0, 0, 0.9, (-5, -5, 200, 30))
+    put(coverage, bboxes, 0, 0, np.nan, (0, 0, 16, 16))
+    put(coverage, bboxes, 1, 1, 0.9, (0, 0, np.inf, 16))
+    put(coverage, bboxes, 2, 2, 0.9, (0, 0, 16, 16))
+    put(coverage, bboxes, 3, 3, np.inf, (50, 50, 90, 90))
     ((corners, _, _),) = decode_coverage([coverage, bboxes], SETTINGS, 0.5)
-    assert corners.tolist() == [[0, 0, 96, 30]]
+    assert corners.tolist() == [[50, 50, 90, 90], [0, 0, 16, 16]]
 
 
 def test_an_empty_grid_and_each_image_of_a_batch():
