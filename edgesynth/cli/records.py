@@ -102,7 +102,7 @@ def _sentence(entry: Mapping[str, Any]) -> str:
 
 
 def _accuracy(found: Mapping[str, Any]) -> str:
-    text = _found(found, "value", "")
+    text = _found(found, "value", found.get("metric", "") if "value" in found else "")
     if "n" in found:
         text += f" of {found['n']:,} ({found['data']}, {found['split']})"
     return escape(text)

@@ -21,10 +21,13 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.factory import import_factory
 from edgesynth.core.network import SCHEMA, Architecture, Kept, NetworkDescription, parse_ranges
 from edgesynth.networks import zoo
+from edgesynth.networks.darknet_network import DarknetNetwork
 from edgesynth.networks.narrow import narrow, widths
 from edgesynth.networks.network import Network
 from edgesynth_rt.files import new_folder, sha256_of, write_bytes
 
+DARKNET = "darknet:cfg"
+"""Architecture of a darknet configuration, whose text is the argument `cfg`."""
 _MASK = "mask/"
 
 
@@ -144,6 +147,8 @@ def build(architecture: Architecture, folder: Path, trust: Collection[str]) -> n
     kind, _, name = architecture.source.partition(":")
     if kind == "zoo":
         return zoo.build(name, **architecture.arguments)
+    if architecture.source == DARKNET:
+        return DarknetNetwork(str(architecture.arguments.get("cfg", "")), f"network {folder}: cfg")
     if kind != "factory":
         raise UserError(f'network {folder}: architecture "{architecture.source}" is unknown')
     if name not in trust:

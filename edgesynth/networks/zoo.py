@@ -23,6 +23,7 @@ from edgesynth.networks.overfeat import OverFeat
 from edgesynth.networks.resnet import ResNet20, ResNet50
 from edgesynth.networks.squeezenet import SqueezeNet
 from edgesynth.networks.vgg import vgg16, vgg19
+from edgesynth.networks.yolov2 import YOLOv2
 
 Argument = int | float | str | bool
 
@@ -161,6 +162,18 @@ _ENTRIES = {
             macs=40_813_184,
             source="0.27M parameters: arXiv 1512.03385, table 6; MACs by hand from the paper",
             smallest_image=4,
+        ),
+        Entry(
+            name="yolov2",
+            builder=YOLOv2,
+            input_shape=(3, 416, 416),
+            classes=20,
+            paper="arXiv 1612.08242; darknet cfg/yolov2-voc.cfg",
+            params=50_655_389,
+            macs=14_680_167_424,
+            source="by hand from the cfg; darknet's own count for 608 pixels and 80 classes is "
+            "62.94 billion operations, twice our 31,469,126,656",
+            smallest_image=32,
         ),
     )
 }

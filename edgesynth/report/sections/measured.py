@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from edgesynth.core.metric import ACCURACY
 from edgesynth.report import numbers
 from edgesynth.report.blocks import Beside, Block, Cell, Column, Section, Table
 from edgesynth.report.charts.distribution import Distribution, distribution
@@ -12,6 +13,7 @@ from edgesynth.report.record import Record
 from edgesynth.report.sections.differences import differences
 from edgesynth.report.sections.doubts import doubts
 from edgesynth.report.subjects import Cast, Setting, Subject, setting_of
+from edgesynth.report.words import capital
 from edgesynth_rt.statistics import wilson
 
 _Row = tuple[str, Callable[[Record], float | None]]
@@ -78,7 +80,8 @@ def _table(setting: Setting, there: Sequence[tuple[Subject, Finding]]) -> Table:
         rows.append([Cell(f"{name}, {unit}"), *map(Cell, cells)])
     rows.append([Cell("Iterations"), *(Cell(_whole(r.latency_ms.n)) for r in records)])
     rows.append([Cell("Inferences per second"), *(Cell(_rate(r)) for r in records)])
-    rows.append([Cell("Accuracy"), *map(_accuracy, records)])
+    metric = next((r.accuracy.metric for r in records if r.accuracy.value is not None), ACCURACY)
+    rows.append([Cell(capital(metric)), *map(_accuracy, records)])
     rows.append([Cell("Energy per inference"), *map(_energy, records)])
     return Table(columns, rows, caption=f"{setting.where}: {setting.how}.", kind="measured")
 
@@ -96,7 +99,9 @@ def _accuracy(record: Record) -> Cell:
     if found.value is None:
         return Cell("not measured", tip=found.not_measured or "", tone="quiet")
     text, tip = numbers.percent(found.value), f"{found.data or ''} {found.split or ''}".strip()
-    if found.n:
+    if found.n and found.metric != ACCURACY:
+        tip = f"{tip}: {found.n:,} images"
+    elif found.n:
         low, high = wilson(found.value * found.n, found.n)
         interval = f"95 % interval {numbers.percent(low)} to {numbers.percent(high)}"
         tip = f"{tip}: {found.n:,} images, {interval}"
