@@ -110,6 +110,8 @@ def test_ignored_cells_have_no_gradient() -> None:
 def test_an_unknown_loss_is_one_line() -> None:
     with pytest.raises(UserError, match='no coverage loss "l1"; give l2 or bce'):
         CoverageHead(classes=1, stride=16, loss_kind="l1")
+    with pytest.raises(UserError, match='no clustering "mean" of boxes; give nms or group'):
+        CoverageHead(classes=1, stride=16, clustering="mean")
 
 
 @given(

@@ -1,24 +1,34 @@
 """From DetectNet's grid of coverage and boxes to objects (Python 3.6, numpy).
 
-Every cell that is covered proposes its box; proposals that resemble each other become one object.
-That clustering is OpenCV's groupRectangles, which DetectNet was published with
-(NVIDIA/caffe, python/caffe/layers/detectnet/clustering.py; opencv, objdetect/cascadedetect.cpp).
+Every cell that is covered proposes its box, and there are two ways to one box per object:
 
-Two differences from the published Python layer. It handed (left, top, right, bottom) to a function
-that takes (left, top, width, height), so its tolerance of 0.02 meant a share of an object's place
-in the image instead of its size; here it is a share of the size, as OpenCV documents it. And it
-scored an object by the logarithm of the number of its proposals; here it is the greatest coverage
-among them, which lies in 0..1 whatever the size of the object.
+- `nms`, the default: of proposals that overlap, the one with the greatest coverage stays.
+- `group`, which DetectNet was published with (NVIDIA/caffe, python/caffe/layers/detectnet/
+  clustering.py): proposals that resemble each other become their mean, by OpenCV's
+  groupRectangles (objdetect/cascadedetect.cpp).
+
+With `group` an object's score is the greatest coverage among its proposals. Two differences from
+the published Python layer: that took the logarithm of their number, which is no fraction and
+favours large objects; and it handed (left, top, right, bottom) to a function that takes (left, top,
+width, height), so that its tolerance of 0.02 was a share of the place in the image, not the size.
 """
 
 import numpy as np
 
+from edgesynth_rt.detection_boxes import by_score, suppress
 from edgesynth_rt.errors import UserError
 
-#: objects resemble each other when their edges differ by less than this share of their size
+#: nms: a proposal goes when a better one of its class overlaps it by more
+NMS_IOU = 0.45
+#: group: boxes resemble each other when their edges differ by less than this share of their size
 EPS = 0.2
-#: an object needs more proposals than this
-MIN_BOXES = 0
+#: group: an object needs more proposals than this
+MIN_BOXES = 1
+#: group: cells that are covered less propose nothing, whatever the threshold (published: 0.6)
+LEAST_COVERAGE = 0.6
+#: proposals of one image that are looked at, and objects that stay, at most
+MOST_BEFORE = 1000
+MOST = 100
 
 
 def decode_coverage(outputs, postprocessing, threshold):
@@ -26,29 +36,45 @@ def decode_coverage(outputs, postprocessing, threshold):
 
     outputs: coverage (n, classes, rows, columns) in 0..1 and boxes (n, 4, rows, columns): left,
     top, right, bottom in pixels from the left upper corner of each cell.
-    postprocessing: {"kind": "coverage", "stride": pixels of a cell, "classes"}, and, where they
-    differ from this module's, "eps" and "min_boxes". threshold: least coverage of a cell.
-    Returns per image (corners float32 (k, 4) in pixels; classes int64 (k,); scores float32 (k,)),
-    best first. Cells whose values are not finite propose nothing. Raises UserError when shapes and
-    settings do not fit.
+    postprocessing: {"kind": "coverage", "stride": pixels of a cell, "classes"}, and where they
+    differ from this module's, "clustering" with "nms_iou" or "eps", "min_boxes", "least_coverage".
+    threshold: least coverage of a cell.
+    Returns per image (corners float32 (k, 4) in pixels, which may reach beyond the image; classes
+    int64 (k,); scores float32 (k,)), best first. Cells whose values are not finite propose
+    nothing. Raises UserError when shapes and settings do not fit.
     """
     coverage, bboxes = _checked(outputs, postprocessing)
-    stride = postprocessing["stride"]
-    eps = postprocessing.get("eps", EPS)
-    min_boxes = postprocessing.get("min_boxes", MIN_BOXES)
-    found = []
-    for cells, edges in zip(coverage, bboxes):
-        corners = _corners(edges, stride)
-        sound = np.isfinite(corners).all(axis=2)
-        parts = []
-        for index in range(len(cells)):
-            rows, columns = np.nonzero(_at_least(cells[index], threshold) & sound)
-            if len(rows):
-                proposed, scores = corners[rows, columns], cells[index][rows, columns]
-                boxes, best = cluster(proposed, scores, min_boxes, eps)
-                parts.append((boxes, np.full(len(boxes), index, np.int64), best))
-        found.append(_best_first(parts))
-    return found
+    find = _CLUSTERINGS.get(postprocessing.get("clustering", "nms"))
+    if find is None:
+        raise UserError(
+            'no clustering "%s" of DetectNet\'s boxes, known are nms and group; export the network '
+            "again" % postprocessing["clustering"]
+        )
+    return [
+        find(*_proposals(cells, edges, postprocessing["stride"], threshold), postprocessing)
+        for cells, edges in zip(coverage, bboxes)
+    ]
+
+
+def _suppressed(corners, classes, scores, settings):
+    kept = suppress(corners, classes, scores, settings.get("nms_iou", NMS_IOU), MOST)
+    return corners[kept], classes[kept], scores[kept]
+
+
+def _grouped(corners, classes, scores, settings):
+    sure = scores >= settings.get("least_coverage", LEAST_COVERAGE)
+    eps, min_boxes = settings.get("eps", EPS), settings.get("min_boxes", MIN_BOXES)
+    parts = [(corners[:0], classes[:0], scores[:0])]
+    for index in np.unique(classes[sure]):
+        own = sure & (classes == index)
+        boxes, best = cluster(corners[own], scores[own], min_boxes, eps)
+        parts.append((boxes, np.full(len(boxes), index, np.int64), best))
+    corners, classes, scores = (np.concatenate(each) for each in zip(*parts))
+    order = by_score(scores)[:MOST]
+    return corners[order], classes[order], scores[order]
+
+
+_CLUSTERINGS = {"nms": _suppressed, "group": _grouped}
 
 
 def cluster(boxes, scores, min_boxes, eps):
@@ -86,17 +112,23 @@ def _checked(outputs, settings):
     return coverage.astype(np.float32), bboxes.astype(np.float32)
 
 
+def _proposals(cells, edges, stride, threshold):
+    """(corners, classes, scores) of the cells of one image that are covered, the best first."""
+    corners = _corners(edges, stride)
+    sound = np.isfinite(corners).all(axis=2)
+    with np.errstate(invalid="ignore"):  # NaN is not covered
+        classes, rows, columns = np.nonzero((cells >= threshold) & sound)
+    scores = cells[classes, rows, columns]
+    best = by_score(scores)[:MOST_BEFORE]
+    return corners[rows, columns][best], classes[best].astype(np.int64), scores[best]
+
+
 def _corners(edges, stride):
     """Corners in pixels of each cell's box, (rows, columns, 4)."""
     rows, columns = edges.shape[1:]
     x = (np.arange(columns, dtype=np.float32) * stride)[None, :]
     y = (np.arange(rows, dtype=np.float32) * stride)[:, None]
     return np.stack([edges[0] + x, edges[1] + y, edges[2] + x, edges[3] + y], axis=-1)
-
-
-def _at_least(values, threshold):
-    with np.errstate(invalid="ignore"):  # NaN is not
-        return values >= threshold
 
 
 def _similar(boxes, eps):
@@ -130,11 +162,3 @@ def _inside_larger(means, sizes, min_boxes, eps):
     heavier = (sizes[None, :] > np.maximum(3, sizes[:, None])) | lonely
     other = ~np.eye(len(means), dtype=bool) & (sizes > min_boxes)[None, :]
     return (low & high & heavier & other).any(axis=1)
-
-
-def _best_first(parts):
-    if not parts:
-        return np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32)
-    corners, classes, scores = (np.concatenate(each) for each in zip(*parts))
-    order = np.argsort(-scores, kind="stable")
-    return corners[order], classes[order], scores[order]

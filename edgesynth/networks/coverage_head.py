@@ -23,6 +23,7 @@ from edgesynth.core.errors import UserError
 Array = npt.NDArray[np.float32]
 
 LOSSES = ("l2", "bce")
+CLUSTERINGS = ("nms", "group")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class CoverageHead:
     """Side of a cell in pixels."""
     loss_kind: str = "l2"
     """Of the coverage: `l2` as published, or `bce` (binary cross-entropy)."""
+    clustering: str = "nms"
+    """How the cells' boxes become objects: see `edgesynth_rt.detection_coverage`."""
     box_loss_weight: float = 2.0
     scale_coverage: float = 0.4
     """Share of an object's width and height that counts as its middle."""
@@ -58,6 +61,10 @@ class CoverageHead:
     def __post_init__(self) -> None:
         if self.loss_kind not in LOSSES:
             raise UserError(f'no coverage loss "{self.loss_kind}"; give {" or ".join(LOSSES)}')
+        if self.clustering not in CLUSTERINGS:
+            raise UserError(
+                f'no clustering "{self.clustering}" of boxes; give {" or ".join(CLUSTERINGS)}'
+            )
 
     def loss(self, outputs: Mapping[str, torch.Tensor], boxes: Sequence[Boxes]) -> torch.Tensor:
         """The scalar to be minimized; per image, as in Caffe.
@@ -111,7 +118,12 @@ class CoverageHead:
 
     def postprocessing(self) -> dict[str, Any]:
         """The settings of `edgesynth_rt.detection_coverage`, as JSON data."""
-        return {"kind": "coverage", "stride": self.stride, "classes": self.classes}
+        return {
+            "kind": "coverage",
+            "stride": self.stride,
+            "classes": self.classes,
+            "clustering": self.clustering,
+        }
 
     def _cells(self, corners: Array, rows: int, columns: int) -> tuple[slice, slice, float] | None:
         """Rows and columns of the cells that the object's middle covers, and the area of a cell

@@ -4,8 +4,8 @@ NVIDIA published it with DIGITS 4 as a Caffe file (github.com/NVIDIA/caffe, bran
 examples/kitti/detectnet_network.prototxt). Every cell of a grid of `stride` pixels says how surely
 the middle of an object of each class covers it, and where the edges of that object lie. `pool4` of
 GoogLeNet is left out, so the grid has a stride of 16 pixels; its average pooling and classifier
-are replaced by two 1 x 1 convolutions. Its input is the pixel less 127 (as `Preprocessing`: scale 1,
-mean 127, std 1).
+are replaced by two 1 x 1 convolutions. Its input is the pixel less 127 (as `Preprocessing`: scale
+1, mean 127, std 1).
 
 From scratch, instead of from GoogLeNet's weights, it trains in a fraction of the steps with
 `batch_norm=True, lrn=False, coverage_loss="bce"`.
@@ -38,6 +38,7 @@ class DetectNet(nn.Module):
     `image` is the shorter side of the input in pixels, which may have any shape. `stride` 0 takes
     16, 8 or 4 pixels as suits that side: smaller strides enter through 3 x 3 filters without
     pooling. All classes share one box per cell, as in the published file for two classes.
+    `coverage_loss` and `clustering` are the head's.
     """
 
     def __init__(
@@ -51,12 +52,13 @@ class DetectNet(nn.Module):
         batch_norm: bool = False,
         dropout: float = 0.4,
         coverage_loss: str = "l2",
+        clustering: str = "nms",
     ) -> None:
         super().__init__()
         stride = stride or _stride_for(image)
         if stride not in _STRIDES:
             raise UserError(f"detectnet: stride={stride} is not 0, 4, 8 or 16 pixels")
-        self.head = CoverageHead(classes, stride, coverage_loss)
+        self.head = CoverageHead(classes, stride, coverage_loss, clustering)
         self.stem, channels = stem(in_channels, width, stride // 4, lrn, batch_norm)
         self.stage3, channels = inceptions(channels, STAGE_3, width, batch_norm)
         self.pool3 = nn.MaxPool2d(3, 2, ceil_mode=True)

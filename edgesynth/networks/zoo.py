@@ -2,8 +2,8 @@
 
 Every builder takes `classes`, `in_channels`, `width` (multiplies all inner channel counts; 0.5
 makes a small network) and `image` (shorter side of the input in pixels: small inputs get the
-small-image variant). Some take more: `dropout`, `lrn`, `batch_norm`, `version`, `stride`. Weights start from
-He initialization with torch's global generator.
+small-image variant). Some take more: `dropout`, `lrn`, `batch_norm`, `version`, `stride`. Weights
+start from He initialization with torch's global generator.
 """
 
 from __future__ import annotations

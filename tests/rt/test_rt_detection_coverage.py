@@ -7,10 +7,19 @@ from edgesynth_rt.detection_coverage import cluster, decode_coverage
 from edgesynth_rt.errors import UserError
 
 SETTINGS = {"kind": "coverage", "stride": 16, "classes": 2}
+GROUP = dict(SETTINGS, clustering="group", min_boxes=0)
 
 
 def grids(rows=4, columns=6, classes=2):
     return np.zeros((1, classes, rows, columns)), np.zeros((1, 4, rows, columns))
+
+
+def test_the_published_coverage_of_a_group_holds_whatever_the_threshold():
+    coverage, bboxes = grids()
+    put(coverage, bboxes, 1, 2, 0.59, (20, 10, 60, 40))
+    put(coverage, bboxes, 3, 5, 0.61, (70, 40, 90, 60))
+    ((corners, _, _),) = decode_coverage([coverage, bboxes], GROUP, 0.005)
+    assert corners.tolist() == [[70, 40, 90, 60]]
 
 
 def put(coverage, bboxes, row, column, value, corners, index=0):
@@ -19,13 +28,32 @@ def put(coverage, bboxes, row, column, value, corners, index=0):
     bboxes[0, :, row, column] = np.array(corners) - origin
 
 
+def test_of_boxes_that_overlap_the_surest_stays():
+    coverage, bboxes = grids()
+    put(coverage, bboxes, 1, 2, 0.7, (20, 10, 60, 40))
+    put(coverage, bboxes, 1, 3, 0.9, (24, 12, 60, 40))  # overlaps the first by 0.84
+    coverage[0, 1, 1, 3] = 0.3  # the same box for another class
+    put(coverage, bboxes, 1, 1, 0.6, (0, 10, 34, 40))  # overlaps the others by less than 0.45
+    put(coverage, bboxes, 3, 5, 0.1, (70, 40, 90, 60))  # below the threshold
+    ((corners, classes, scores),) = decode_coverage([coverage, bboxes], SETTINGS, 0.2)
+    assert corners.tolist() == [[24, 12, 60, 40], [0, 10, 34, 40], [24, 12, 60, 40]]
+    assert classes.tolist() == [0, 0, 1]
+    assert scores.tolist() == pytest.approx([0.9, 0.6, 0.3])
+    assert (corners.dtype, classes.dtype, scores.dtype) == (np.float32, np.int64, np.float32)
+
+
+def test_a_clustering_that_is_not_known_is_one_line():
+    with pytest.raises(UserError, match=r'no clustering "mean".*known are nms and group'):
+        decode_coverage(list(grids()), dict(SETTINGS, clustering="mean"), 0.5)
+
+
 def test_cells_that_agree_are_one_object():
     coverage, bboxes = grids()
     put(coverage, bboxes, 1, 2, 0.9, (20, 10, 60, 40))
     put(coverage, bboxes, 1, 3, 0.7, (24, 12, 60, 40))
     put(coverage, bboxes, 3, 5, 0.8, (70, 40, 90, 60), index=1)
     put(coverage, bboxes, 0, 0, 0.4, (0, 0, 16, 16))  # below the threshold
-    ((corners, classes, scores),) = decode_coverage([coverage, bboxes], SETTINGS, 0.5)
+    ((corners, classes, scores),) = decode_coverage([coverage, bboxes], GROUP, 0.005)
     assert corners.tolist() == [[22, 11, 60, 40], [70, 40, 90, 60]]
     assert classes.tolist() == [0, 1]
     assert scores.tolist() == pytest.approx([0.9, 0.8])
