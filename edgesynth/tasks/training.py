@@ -47,6 +47,7 @@ def train(
     plan: TrainingPlan,
     *,
     seed: int,
+    task: Task | None = None,
     hooks: Sequence[Hook] = (),
     checkpoint: Path | None = None,
     progress: Progress | None = None,
@@ -54,16 +55,17 @@ def train(
 ) -> None:
     """Train `module` in place on the train split and leave it in evaluation mode.
 
-    `hooks` see every step (masks are applied there). With `checkpoint`, the state is kept in that
-    file after each epoch and taken up again from it; the weights are then the same as without the
-    interruption. Same seed, same machine, same threads: same weights.
+    `task` is the data set's own unless given. `hooks` see every step (masks are applied there).
+    With `checkpoint`, the state is kept in that file after each epoch and taken up again from it;
+    the weights are then the same as without the interruption. Same seed, same machine, same
+    threads: same weights.
 
     Raises UserError when the checkpoint belongs to another training, or the loss is not finite.
     """
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
     )
-    task = task_named(dataset.task)
+    task = task or task_named(dataset.task)
     steps = math.ceil(len(dataset.train) / plan.batch)
     identity = {"plan": asdict(plan), "seed": seed, "data": dataset.name}
     first = _restore(checkpoint, module, optimizer, identity) if checkpoint else 0

@@ -1,0 +1,90 @@
+"""Distillation: a small network learns from the outputs of a large one beside the true classes.
+
+Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", arXiv:1503.02531. The
+teacher sees every train image once, before the training; its logits are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from edgesynth.core.dataset import Images
+from edgesynth.core.errors import UserError
+from edgesynth.core.network import Preprocessing
+from edgesynth.tasks.classification import Classification
+from edgesynth.tasks.pixels import to_input
+
+TEMPERATURE = 4.0
+_BATCH = 500
+
+
+class Lesson(NamedTuple):
+    """What one batch is compared with."""
+
+    labels: torch.Tensor
+    """int64 (batch,)."""
+    logits: torch.Tensor
+    """The teacher's, float32 (batch, classes)."""
+
+
+@dataclass(frozen=True)
+class Distillation(Classification):
+    """Classification with a teacher; `score` is that of plain classification."""
+
+    logits: torch.Tensor
+    """The teacher's for all train images, shape (images, classes)."""
+    share: float
+    """Of the teacher in the loss, in [0, 1]; the rest is cross-entropy with the true classes."""
+    temperature: float = TEMPERATURE
+
+    def targets(self, split: Images, indices: npt.NDArray[np.int64]) -> Lesson:  # type: ignore[override]
+        """True classes and the teacher's logits; `split` is the one that the teacher saw."""
+        return Lesson(super().targets(split, indices), self.logits[torch.from_numpy(indices)])
+
+    def loss(self, module: nn.Module, images: torch.Tensor, targets: Lesson) -> torch.Tensor:  # type: ignore[override]
+        """(1 - share) * cross-entropy + share * T^2 * KL(teacher || student), both at T."""
+        logits = module(images)
+        soft = nn.functional.kl_div(
+            nn.functional.log_softmax(logits / self.temperature, dim=1),
+            nn.functional.log_softmax(targets.logits / self.temperature, dim=1),
+            reduction="batchmean",
+            log_target=True,
+        )
+        hard = nn.functional.cross_entropy(logits, targets.labels)
+        return (1 - self.share) * hard + self.share * self.temperature**2 * soft
+
+
+def distillation(
+    teacher: nn.Module,
+    train: Images,
+    preprocessing: Preprocessing,
+    share: float,
+    temperature: float = TEMPERATURE,
+) -> Distillation:
+    """A task in which `teacher`, as it is now, teaches the images of `train`.
+
+    Raises UserError when the share or the temperature is out of range.
+    """
+    if not 0 < share <= 1 or not 0 < temperature <= 100:
+        raise UserError(
+            f"distillation with share {share:g} and temperature {temperature:g} is out of range; "
+            "take a share above 0 and up to 1, and a temperature above 0 and up to 100"
+        )
+    training = teacher.training
+    teacher.eval()
+    try:
+        with torch.no_grad():
+            blocks = (
+                train.images(np.arange(start, min(start + _BATCH, len(train))))
+                for start in range(0, len(train), _BATCH)
+            )
+            logits = torch.cat([teacher(to_input(block, preprocessing)) for block in blocks])
+    finally:
+        teacher.train(training)
+    return Distillation(logits, share, temperature)
