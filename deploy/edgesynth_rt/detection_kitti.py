@@ -34,7 +34,7 @@ class KittiScore(object):
     """Average precision per class and difficulty."""
 
     def __init__(self, classes, overlaps=None):
-        """`classes`: their names; `overlaps`: what is needed per name, where not as KITTI has it."""
+        """`classes`: their names; `overlaps`: what is needed, by name, where not as KITTI's."""
         given = overlaps or {}
         self._classes = tuple(classes)
         self._overlaps = [

@@ -90,48 +90,42 @@ def test_nothing_to_find():
     assert "no image has an object" in found["reason"]
 
 
+def literal_image(image, level, overlap, threshold, with_false):
+    """computeStatistics of one image: (right, wrong, scores of what was found)."""
+    (boxes, _, values), (objects, kinds, ignored), levels = image
+    assigned = [False] * len(boxes)
+    overlaps = iou_matrix(boxes, objects)
+    short = [box[3] - box[1] < (40, 25, 25)[level] for box in boxes]
+    low = [with_false and value < threshold for value in values]
+    scores = []
+    for j in np.flatnonzero(np.asarray(kinds) >= 0):
+        best, chosen, weak = 0.0, None, False
+        near = [i for i in range(len(boxes)) if overlaps[i, j] > overlap]
+        for i in [i for i in near if not (assigned[i] or low[i])]:
+            if not with_false:
+                chosen = i if chosen is None or values[i] > values[chosen] else chosen
+            elif (overlaps[i, j] > best or weak) and not short[i]:
+                best, chosen, weak = overlaps[i, j], i, False
+            elif chosen is None and short[i]:
+                chosen, weak = i, True
+        if chosen is not None:
+            assigned[chosen] = True
+            if not (ignored[j] or levels[j] > level or short[chosen]):
+                scores.append(values[chosen])
+    left = [i for i in range(len(boxes)) if not (assigned[i] or short[i] or low[i])]
+    inside = covered_matrix(boxes[left], objects[np.asarray(kinds) < 0]) > overlap
+    return len(scores), int((~inside.any(axis=1)).sum()), scores
+
+
 def literal(images, level, overlap):
     """evaluate_object.cpp for one class, loop by loop: the oracle."""
-    least = (40, 25, 25)[level]
-
-    def statistics(threshold, with_false):
-        right, wrong, scores = 0, 0, []
-        for (boxes, _, values), (objects, kinds, ignored), levels in images:
-            assigned = [False] * len(boxes)
-            overlaps = iou_matrix(boxes, objects)
-            short = [box[3] - box[1] < least for box in boxes]
-            low = [with_false and value < threshold for value in values]
-            for j, kind in enumerate(kinds):
-                if kind < 0:
-                    continue
-                best, chosen, weak = 0.0, None, False
-                for i in range(len(boxes)):
-                    if assigned[i] or low[i] or overlaps[i, j] <= overlap:
-                        continue
-                    if not with_false:
-                        if chosen is None or values[i] > values[chosen]:
-                            chosen = i
-                    elif (overlaps[i, j] > best or weak) and not short[i]:
-                        best, chosen, weak = overlaps[i, j], i, False
-                    elif chosen is None and short[i]:
-                        chosen, weak = i, True
-                if chosen is not None:
-                    assigned[chosen] = True
-                    if not (ignored[j] or levels[j] > level or short[chosen]):
-                        right += 1
-                        scores.append(values[chosen])
-            regions = objects[np.asarray(kinds) < 0]
-            for i in range(len(boxes)):
-                if not (assigned[i] or short[i] or low[i]):
-                    stuff = (covered_matrix(boxes[[i]], regions) > overlap).any()
-                    wrong += not stuff
-        return right, wrong, sorted(scores, reverse=True)
-
     objects = sum(
         int(((kinds >= 0) & ~ignored & (levels <= level)).sum())
         for _, (_, kinds, ignored), levels in images
     )
-    scores, recall, precision = statistics(0, False)[2], 0.0, []
+    first = [literal_image(image, level, overlap, 0, False)[2] for image in images]
+    scores = sorted((score for found in first for score in found), reverse=True)
+    recall, precision = 0.0, []
     for i, score in enumerate(scores):
         last = i == len(scores) - 1
         here = (i + 1) / float(objects)
@@ -139,7 +133,8 @@ def literal(images, level, overlap):
         if beyond - recall < recall - here and not last:
             continue
         recall += 1 / 40.0
-        right, wrong, _ = statistics(score, True)
+        counts = [literal_image(image, level, overlap, score, True)[:2] for image in images]
+        right, wrong = np.sum(counts, axis=0)
         precision.append(right / float(right + wrong))
     precision += [0.0] * (41 - len(precision))
     return sum(max(precision[i:]) for i in range(1, 41)) / 40
