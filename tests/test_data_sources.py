@@ -32,13 +32,14 @@ def all_images(dataset: Dataset) -> np.ndarray:
         ("digits", ("digits", None, None, None)),
         ("fashion-mnist@12000", ("fashion-mnist", None, None, 12000)),
         ("mnist:/data/mnist", ("mnist", "/data/mnist", None, None)),
-        ("imagefolder:a b,size=96@500", ("imagefolder", "a b", 96, 500)),
+        ("imagefolder:a b,size=96@500", ("imagefolder", "a b", (96, 96), 500)),
+        ("kitti:/k,size=1248x384", ("kitti", "/k", (1248, 384), None)),
         ("imagefolder:/data/x@12/", ("imagefolder", "/data/x@12/", None, None)),
         ("my.module:load@7", ("my.module", "load", None, 7)),
     ],
 )
 def test_the_documented_spellings(
-    text: str, expected: tuple[str, str | None, int | None, int | None]
+    text: str, expected: tuple[str, str | None, tuple[int, int] | None, int | None]
 ) -> None:
     assert parse_spec(text) == Spec(text, *expected)
 
@@ -56,7 +57,7 @@ def test_a_misspelt_source_is_explained(text: str) -> None:
         ("mnist", '"mnist" needs a folder: mnist:DIR'),
         ("mnist:/no/where", "/no/where is not a folder"),
         ("digits:here", "digits come with scikit-learn"),
-        ("digits,size=9", "only imagefolder takes a size"),
+        ("digits,size=9", "only imagefolder, fashion-detection, voc, kitti, coco take a size"),
         ("digits@99999", "asks for 99999 train images; give 1 to 1257"),
         ("no_such_module:load", r"no module named no_such_module.*built-in data sets: fashion-mn"),
     ],

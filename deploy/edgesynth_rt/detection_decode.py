@@ -3,11 +3,12 @@
 Host, ONNX Runtime and board all decide here, so that a box found on one is found on the others.
 """
 
+from edgesynth_rt.detection_coverage import decode_coverage
 from edgesynth_rt.detection_region import decode_region
 from edgesynth_rt.errors import UserError
 
 #: what "kind" of the settings may be -> function of (outputs, settings, threshold)
-DECODERS = {"region": decode_region}
+DECODERS = {"coverage": decode_coverage, "region": decode_region}
 
 
 def decode(outputs, postprocessing, threshold):

@@ -62,8 +62,8 @@ class DetectionScore(object):
         (m,), ignored (m,)); corners in pixels, see detection_boxes. Raises ValueError when arrays
         do not belong together or a class index has no name.
         """
-        corners, classes, scores = _aligned(predictions, "predictions", len(self._classes), 0)
-        objects, kinds, ignored = _aligned(truth, "objects", len(self._classes), -1)
+        corners, classes, scores = aligned(predictions, "predictions", len(self._classes), 0)
+        objects, kinds, ignored = aligned(truth, "objects", len(self._classes), -1)
         ignored = ignored.astype(bool)
         if (kinds[~ignored] < 0).any():
             raise ValueError("an object of no class (-1) must be ignored")
@@ -94,8 +94,8 @@ class DetectionScore(object):
             "reading": self._reading,
             "thresholds": [round(float(value), 4) for value in self._thresholds],
             "images": self._images,
-            "map50": _mean([row["ap50"] for row in rows]),
-            "map": _mean([row["ap"] for row in rows]),
+            "map50": mean_of_known([row["ap50"] for row in rows]),
+            "map": mean_of_known([row["ap"] for row in rows]),
             "classes": rows,
         }
         if document["map"] is None:
@@ -115,7 +115,7 @@ class DetectionScore(object):
             "ignored": tally.ignored,
             "predictions": len(scores),
             "ap50": at_half[0] if at_half else None,
-            "ap": _mean(values),
+            "ap": mean_of_known(values),
         }
 
     def _judge(self, corners, objects, ignored, regions):
@@ -174,7 +174,7 @@ def _match_coco(corners, objects, ignored, thresholds):
     return verdicts
 
 
-def _aligned(arrays, what, classes, least):
+def aligned(arrays, what, classes, least):
     """(corners, classes, third) as arrays of one length; `least` is the lowest class index."""
     corners, indices, third = arrays
     corners, indices, third = corners_of(corners), np.asarray(indices), np.asarray(third)
@@ -191,6 +191,6 @@ def _aligned(arrays, what, classes, least):
     return corners, indices, third
 
 
-def _mean(values):
+def mean_of_known(values):
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None

@@ -155,13 +155,30 @@ def _check_postprocessing(root):
         return
     kind = field["kind"].text(100)
     field["classes"].integer(1, _MAX_EXTENT)
-    if kind == "region":
+    if kind in _HEADS:
         field["stride"].integer(1, 1 << 16)
-        for anchor in field["anchors"].items(least=1, most=1000):
-            for side in anchor.items(least=2, most=2):
-                side.number(1e-6, 1e6)
-        if field.given("nms_iou"):
-            field["nms_iou"].number(0, 1)
+        _HEADS[kind](field)
+    for share in ("nms_iou", "least_coverage"):
+        if field.given(share):
+            field[share].number(0, 1)
+
+
+def _check_region(field):
+    for anchor in field["anchors"].items(least=1, most=1000):
+        for side in anchor.items(least=2, most=2):
+            side.number(1e-6, 1e6)
+
+
+def _check_coverage(field):
+    if field.given("clustering"):
+        field["clustering"].one_of(["nms", "group"])
+    if field.given("eps"):
+        field["eps"].number(0, 10)
+    if field.given("min_boxes"):
+        field["min_boxes"].integer(0, 1000)
+
+
+_HEADS = {"region": _check_region, "coverage": _check_coverage}
 
 
 def _check_accuracy(field):

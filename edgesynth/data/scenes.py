@@ -1,7 +1,7 @@
 """Composing a scene: small grey pictures of things pasted onto a cluttered canvas.
 
-Only integer arithmetic, single IEEE operations and Pillow's integer resampling touch the pixels, so
-a seed gives the same scene on every machine.
+Only integers and single IEEE operations touch the pixels, so a seed gives the same scene on every
+machine.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
+from edgesynth.data.resampling import resized
 from edgesynth.data.splits import Labels, Pixels
 
 MOST_ITEMS = 5
@@ -80,10 +80,11 @@ def _background(size: int, random: np.random.Generator) -> Pixels:
     clouds = np.frombuffer(random.bytes(cells * cells), np.uint8).reshape(cells, cells)
     grain = np.frombuffer(random.bytes(size * size), np.uint8).reshape(size, size)
     cloudiness, graininess = _below(80, random), _below(30, random)
-    total = _resized(levels, size, size).astype(np.int32) * 256
-    total += (_resized(clouds, size, size).astype(np.int32) - _HALF) * cloudiness
+    total = resized(levels, size, size).astype(np.int32) * 256
+    total += (resized(clouds, size, size).astype(np.int32) - _HALF) * cloudiness
     total += (grain.astype(np.int32) - _HALF) * graininess
-    return np.clip(total >> 8, 0, 255).astype(np.uint8)
+    pixels: Pixels = np.clip(total >> 8, 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _add_distractor(canvas: Pixels, items: Pixels, random: np.random.Generator) -> None:
@@ -118,9 +119,9 @@ def _cut_out(item: Pixels, random: np.random.Generator) -> _Cutout:
     height, width = (max(4, int(side * scale + 0.5)) for side in item.shape)
     if random.random() < 0.5:
         item = item[:, ::-1]
-    opacity = _resized(_silhouette(item), height, width)
+    picture, opacity = resized(np.stack([item, _silhouette(item)]), height, width)
     left, top, right, bottom = _extent(opacity >= _HALF)
-    pixels = _resized(item, height, width)[top:bottom, left:right].astype(np.uint32)
+    pixels = picture[top:bottom, left:right].astype(np.uint32)
     return _Cutout((pixels * gain >> 8).astype(np.uint8), opacity[top:bottom, left:right])
 
 
@@ -164,7 +165,8 @@ def _place(
 
 
 def _paste(cutout: _Cutout, canvas: Pixels, top: int, left: int) -> None:
-    target, source = _window(top, left, *cutout.pixels.shape, len(canvas))
+    height, width = cutout.pixels.shape
+    target, source = _window(top, left, height, width, len(canvas))
     opacity = cutout.opacity[source].astype(np.uint32)
     mixed = canvas[target] * (255 - opacity) + cutout.pixels[source] * opacity
     canvas[target] = (mixed + 127) // 255
@@ -189,11 +191,6 @@ def _extent(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
     if not rows.size:
         return 0, 0, mask.shape[1], mask.shape[0]
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def _resized(picture: Pixels, height: int, width: int) -> Pixels:
-    image = Image.fromarray(np.ascontiguousarray(picture))
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def _below(limit: int, random: np.random.Generator) -> int:

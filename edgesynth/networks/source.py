@@ -71,7 +71,7 @@ def _build(
         fitted: dict[str, zoo.Argument] = {
             "classes": len(classes),
             "in_channels": input_shape[0],
-            "image": input_shape[1],
+            "image": min(input_shape[1:]),
         }
         fitted |= {**arguments, **given}
         module = zoo.build(name, **fitted)

@@ -1,9 +1,9 @@
 """The zoo: networks by name, with the figures that were published for them.
 
 Every builder takes `classes`, `in_channels`, `width` (multiplies all inner channel counts; 0.5
-makes a small network) and `image` (side of the square input in pixels: small inputs get the
-small-image variant). Some take more: `dropout`, `lrn`, `batch_norm`, `version`. Weights start from
-He initialization with torch's global generator.
+makes a small network) and `image` (shorter side of the input in pixels: small inputs get the
+small-image variant). Some take more: `dropout`, `lrn`, `batch_norm`, `version`, `stride`. Weights
+start from He initialization with torch's global generator.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import nn
 
 from edgesynth.core.errors import UserError, nearest
 from edgesynth.networks.alexnet import AlexNet
+from edgesynth.networks.detectnet import DetectNet
 from edgesynth.networks.googlenet import GoogLeNet
 from edgesynth.networks.lenet import LeNet5
 from edgesynth.networks.overfeat import OverFeat
@@ -119,6 +120,17 @@ _ENTRIES = {
             smallest_image=8,
         ),
         Entry(
+            name="detectnet",
+            builder=DetectNet,
+            input_shape=(3, 384, 1248),
+            classes=1,
+            paper="NVIDIA DIGITS 4; Caffe examples/kitti/detectnet_network.prototxt",
+            params=5_978_677,
+            macs=18_605_223_936,
+            source="googlenet without its classifier, and 1 x 1 heads; MACs by hand from the file",
+            smallest_image=8,
+        ),
+        Entry(
             name="squeezenet",
             builder=SqueezeNet,
             input_shape=_IMAGENET,
@@ -171,6 +183,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "in_channels": (1, 1024),
     "width": (1 / 64, 8.0),
     "dropout": (0.0, 0.9),
+    "stride": (0, 16),
 }
 
 

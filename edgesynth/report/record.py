@@ -61,6 +61,14 @@ class Energy(msgspec.Struct, frozen=True):
     not_predicted: str | None = None
 
 
+class Difficulties(msgspec.Struct, frozen=True):
+    """KITTI's average precision by difficulty, means over the classes."""
+
+    easy: Fraction | None = None
+    moderate: Fraction | None = None
+    hard: Fraction | None = None
+
+
 class Accuracy(msgspec.Struct, frozen=True):
     """A fraction on `n` samples of a split, or the reason why there is none."""
 
@@ -70,6 +78,7 @@ class Accuracy(msgspec.Struct, frozen=True):
     data: str | None = None
     split: str | None = None
     not_measured: str | None = None
+    kitti: Difficulties | None = None
 
 
 class Cost(msgspec.Struct, frozen=True):

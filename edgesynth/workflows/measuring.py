@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgesynth.core.dataset import BoxedSplit, Dataset, boxed, labelled
+import numpy as np
+import numpy.typing as npt
+
+from edgesynth.core.dataset import BoxedSplit, Dataset, boxed, graded, labelled
 from edgesynth.core.errors import UserError
 from edgesynth.core.progress import Progress, Task
 from edgesynth.core.provenance import command_line
@@ -220,6 +223,12 @@ def _accuracy(
 
 
 def _detections(runner: Runner, bundle: Bundle, test: BoxedSplit, task: Task) -> dict[str, Any]:
+    kitti = graded(test)
+
+    def difficulties(indices: npt.NDArray[np.int64]) -> Any:
+        assert kitti is not None
+        return zip(kitti.levels(indices), kitti.vertical_scales(indices), strict=True)
+
     found: dict[str, Any] = evaluate_boxes(
         runner,
         bundle,
@@ -227,5 +236,6 @@ def _detections(runner: Runner, bundle: Bundle, test: BoxedSplit, task: Task) ->
         lambda indices: [(o.corners, o.classes, o.ignored) for o in test.boxes(indices)],
         len(test),
         task.advance,
+        difficulties if kitti else None,
     )
     return found

@@ -82,6 +82,9 @@ def _table(setting: Setting, there: Sequence[tuple[Subject, Finding]]) -> Table:
     rows.append([Cell("Inferences per second"), *(Cell(_rate(r)) for r in records)])
     metric = next((r.accuracy.metric for r in records if r.accuracy.value is not None), ACCURACY)
     rows.append([Cell(capital(metric)), *map(_accuracy, records)])
+    for word in ("easy", "moderate", "hard"):
+        if any(record.accuracy.kitti for record in records):
+            rows.append([Cell(f"KITTI AP, {word}"), *(_kitti(record, word) for record in records)])
     rows.append([Cell("Energy per inference"), *map(_energy, records)])
     return Table(columns, rows, caption=f"{setting.where}: {setting.how}.", kind="measured")
 
@@ -106,6 +109,13 @@ def _accuracy(record: Record) -> Cell:
         interval = f"95 % interval {numbers.percent(low)} to {numbers.percent(high)}"
         tip = f"{tip}: {found.n:,} images, {interval}"
     return Cell(text, tip=tip)
+
+
+def _kitti(record: Record, word: str) -> Cell:
+    value = getattr(record.accuracy.kitti, word, None)
+    if value is None:
+        return Cell("–", tip="no object of this difficulty was looked for", tone="quiet")
+    return Cell(numbers.percent(value))
 
 
 def _energy(record: Record) -> Cell:
