@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from edgesynth.core.dataset import Boxes, Dataset
 from edgesynth.core.errors import UserError
 from edgesynth.core.history import read_run
 from edgesynth.core.requirement import parse_requirements
+from edgesynth.data.source import load_dataset
 from edgesynth.networks import edgenet
 from edgesynth.synthesis.environment import parse_environment
 from edgesynth.synthesis.evolution import EvolutionPlan
@@ -69,6 +71,22 @@ def squares() -> Dataset:
         validation=Squares(32, 1),
         test=Squares(48, 2),
         task="detection",
+    )
+
+
+class Plain(Squares):
+    """The same images for classification."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        return np.array([boxes.classes[0] for boxes in self._boxes])
+
+
+def plain() -> Dataset:
+    """A data set without boxes."""
+    splits = {part: Plain(8, 0) for part in ("train", "validation", "test")}
+    return dataclasses.replace(
+        squares(), classes=tuple("0123456789"), task="classification", **splits
     )
 
 
@@ -142,7 +160,7 @@ def test_score_leaves_the_mode_and_counts_by_class() -> None:
     network.module.train()
     found = score_detections(network.module, dataset.test, network.description.preprocessing)
     assert network.module.training
-    assert found["images"] == 48 and [row["objects"] for row in found["classes"]] == [28, 20]
+    assert found["images"] == 48 and [row["objects"] for row in found["classes"]] == [21, 27]
     assert Detection().score(network.module, dataset.test, network.description.preprocessing) < 0.5
 
 
@@ -150,11 +168,13 @@ def test_score_leaves_the_mode_and_counts_by_class() -> None:
     ("spec", "data", "says"),
     [
         ("lenet5", DATA, "LeNet5 is no detection network"),
-        (SPEC, "digits", r"does not fit digits: it gives \(2, "),
+        (
+            SPEC,
+            "test_detection:plain",
+            r"does not fit test_detection:plain: it gives \(2, 75, 4, 4",
+        ),
     ],
 )
 def test_network_and_data_of_different_tasks(spec: str, data: str, says: str) -> None:
-    from edgesynth.data.source import load_dataset
-
     with pytest.raises(UserError, match=says):
         resolve_for(spec, load_dataset(data, seed=0))

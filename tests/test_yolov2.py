@@ -141,7 +141,5 @@ def test_wrong_arguments_are_named(spec: str, says: str) -> None:
 
 
 def test_an_image_that_is_no_multiple_of_the_stride() -> None:
-    with pytest.raises(
-        UserError, match=r"image=100 is not a multiple of the stride 8; take .* 104"
-    ):
+    with pytest.raises(UserError, match=r"image=100 is not a multiple of .* 8; take .* 104"):
         resolve("yolov2", input_shape=(1, 100, 100), classes=("a",))
