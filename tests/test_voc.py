@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotated_files import voc_xml, write_voc
@@ -18,6 +18,7 @@ from edgesynth.data.voc import CLASSES, load_voc
 from edgesynth.data.voc_xml import parse_annotation
 
 DOG = ("dog", (10.0, 5.0, 20.0, 15.0))
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CAT = ("?cat", (0.0, 0.0, 40.0, 20.0))
 
 
@@ -118,10 +119,10 @@ def damage(root: Path, what: str) -> None:
     listed = root / "ImageSets/Main/train.txt"
     text = annotation.read_text()
     changes = {
-        "no picture": lambda: picture.unlink(),
+        "no picture": picture.unlink,
         "no picture file": lambda: picture.write_bytes(b"GIF89a nothing"),
         "other size": lambda: annotation.write_text(text.replace("<width>40", "<width>41")),
-        "no annotation": lambda: annotation.unlink(),
+        "no annotation": annotation.unlink,
         "cut off": lambda: annotation.write_text(text[:70]),
         "turned": lambda: annotation.write_text(text.replace("<xmax>20.0", "<xmax>2")),
         "no number": lambda: annotation.write_text(text.replace("<xmax>20.0", "<xmax>nan")),
@@ -166,7 +167,7 @@ def test_what_is_wrong_is_one_line_with_the_place(tmp_path: Path, what: str, mes
 
 
 def test_another_folder_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds no ImageSets/Main/.*give VOCdevkit/VOC2007"):
+    with pytest.raises(UserError, match=r"holds no ImageSets/Main/.*give VOCdevkit/VOC2007"):
         load_dataset(f"voc:{tmp_path}")
     write_usual(tmp_path)
     with pytest.raises(UserError, match=r"size=16x48 is out of range; give 32 to 2048"):
@@ -179,7 +180,7 @@ EXPANDING = """<?xml version="1.0"?>
 
 
 def test_document_types_are_refused() -> None:
-    with pytest.raises(UserError, match="x.xml: line 2 declares a document type"):
+    with pytest.raises(UserError, match=r"x.xml: line 2 declares a document type"):
         parse_annotation(EXPANDING.encode(), "x.xml")
 
 
@@ -187,6 +188,7 @@ edges = st.integers(0, 5000)
 names = st.sampled_from(CLASSES)
 
 
+@patient
 @given(
     st.lists(
         st.tuples(names, st.booleans(), st.tuples(edges, edges), st.tuples(edges, edges)),
@@ -209,6 +211,7 @@ def test_what_is_written_is_read(objects: list, size: tuple[int, int] | None) ->
 WHOLE = voc_xml([DOG, CAT]).encode()
 
 
+@patient
 @given(st.data())
 def test_damaged_annotations_never_break_the_parser(data: st.DataObject) -> None:
     contents = bytearray(WHOLE)

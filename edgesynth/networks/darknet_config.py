@@ -97,13 +97,13 @@ def read_config(path: Path) -> str:
 def parse_config(text: str, file: str) -> list[Section]:
     """The sections of a configuration, `[net]` first; `file` names it in messages.
 
-    Comments start with `#` or `;`; blanks count nowhere, as in darknet.
+    Lines of `;` and whatever follows a `#` are comments; blanks count nowhere, as in darknet.
     Raises UserError naming file and line.
     """
     sections: list[Section] = []
     for number, raw in enumerate(text.splitlines(), start=1):
-        line = "".join(raw.split())
-        if not line or line[0] in "#;":
+        line = "".join(raw.partition("#")[0].split())
+        if not line or line[0] == ";":
             continue
         if line[0] == "[":
             if line[-1] != "]":
