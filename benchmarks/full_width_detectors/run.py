@@ -11,8 +11,9 @@ detect.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from edgesynth.cli.main import run as edgesynth
 from edgesynth.core.provenance import versions
 from edgesynth_rt.files import write_json
 
@@ -31,7 +33,7 @@ KINDS = ("Car", "Pedestrian", "Cyclist")
 
 
 def main() -> None:
-    """Run every step in a process of its own and write what came out."""
+    """Run every step as a user would and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--network", choices=sorted(SIZES), required=True)
     parser.add_argument("--pictures", type=int, default=4, help="To train on, per epoch.")
@@ -72,19 +74,16 @@ def run(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def step(command: list[str], folder: Path) -> dict[str, Any]:
     """One command: how long it took, and its document."""
+    printed = io.StringIO()
     started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "edgesynth.cli.main", *command, "--json", "--quiet"],
-        stdout=subprocess.PIPE,
-        check=False,
-        text=True,
-    )
+    with contextlib.redirect_stdout(printed):
+        code = edgesynth([*command, "--json", "--quiet"])
     seconds = time.monotonic() - started
-    print(f"{command[0]}: exit {done.returncode}, {seconds:.0f} s", file=sys.stderr)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}: {done.stdout}")
+    print(f"{command[0]}: exit {code}, {seconds:.0f} s", file=sys.stderr)
+    if code:
+        raise SystemExit(f"{' '.join(command)}: {printed.getvalue()}")
     shown = [part.replace(str(folder), "DIR") for part in command]
-    document = json.loads(done.stdout.replace(str(folder), "DIR"))
+    document = json.loads(printed.getvalue().replace(str(folder), "DIR"))
     return {"command": shown, "seconds": round(seconds, 1), "document": document}
 
 

@@ -157,5 +157,5 @@ class CoverageHead:
 def _inverse_size(corners: Array) -> Array:
     """1 / width and 1 / height for the four edges, shape (4, 1, 1)."""
     width, height = corners[2] - corners[0], corners[3] - corners[1]
-    inverse: Array = (1 / np.array([width, height, width, height], np.float32))[:, None, None]
-    return inverse
+    inverse = 1 / np.array([width, height, width, height])
+    return inverse.astype(np.float32)[:, None, None]

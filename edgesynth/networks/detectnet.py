@@ -69,7 +69,7 @@ class DetectNet(nn.Module):
         self.bboxes = nn.Conv2d(channels, 4, 1)
         initialize(self)
         if coverage_loss == "bce":
-            nn.init.constant_(self.coverage.bias, math.log(_RARE / (1 - _RARE)))
+            nn.init.constant_(self.coverage.get_parameter("bias"), math.log(_RARE / (1 - _RARE)))
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Of images (n, channels, height, width), `coverage` (n, classes, rows, columns) in 0..1

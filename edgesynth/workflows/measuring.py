@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgesynth.core.dataset import BoxedSplit, Dataset, boxed, graded, labelled
+from edgesynth.core.dataset import BoxedSplit, Dataset, GradedSplit, boxed, graded, labelled
 from edgesynth.core.errors import UserError
 from edgesynth.core.progress import Progress, Task
 from edgesynth.core.provenance import command_line
@@ -224,11 +225,6 @@ def _accuracy(
 
 def _detections(runner: Runner, bundle: Bundle, test: BoxedSplit, task: Task) -> dict[str, Any]:
     kitti = graded(test)
-
-    def difficulties(indices: npt.NDArray[np.int64]) -> Any:
-        assert kitti is not None
-        return zip(kitti.levels(indices), kitti.vertical_scales(indices), strict=True)
-
     found: dict[str, Any] = evaluate_boxes(
         runner,
         bundle,
@@ -236,6 +232,10 @@ def _detections(runner: Runner, bundle: Bundle, test: BoxedSplit, task: Task) ->
         lambda indices: [(o.corners, o.classes, o.ignored) for o in test.boxes(indices)],
         len(test),
         task.advance,
-        difficulties if kitti else None,
+        None if kitti is None else partial(_difficulties, kitti),
     )
     return found
+
+
+def _difficulties(split: GradedSplit, indices: npt.NDArray[np.int64]) -> Iterable[Any]:
+    return zip(split.levels(indices), split.vertical_scales(indices), strict=True)
