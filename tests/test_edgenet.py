@@ -20,13 +20,14 @@ from edgesynth.networks import edgenet
 from edgesynth.networks.network import Network
 from edgesynth.networks.source import read_state_dict, resolve
 from edgesynth.synthesis.environment import Environment
+from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.heredity import synthesize
 from edgesynth_rt.files import sha256_of
 from small_networks import ALL, Residual, network
 
 
 def saved(tmp_path: Path, kind: type[nn.Module] = Residual) -> tuple[Network, Path, str]:
-    child = synthesize(network(kind), Environment("factor", 0.7), (0, 2, 1))
+    child = synthesize([network(kind)], Genome(Environment("factor", 0.7)), (0, 2, 1))
     folder = tmp_path / "child.edgenet"
     edgenet.save(child, folder)
     return child, folder, f"small_networks:{kind.__name__}"

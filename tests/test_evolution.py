@@ -1,48 +1,33 @@
-"""Runs: selection, requirements as goal and stop, and resume after `kill -9`."""
+"""Runs: what they make, requirements as goal and stop, and what they refuse."""
 
 from __future__ import annotations
 
+import fcntl
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from edgesynth.core.errors import UserError
-from edgesynth.core.history import SCHEMA, Offspring, read_history, read_run
+from edgesynth.core.history import SCHEMA, Offspring, in_birth_order, read_history, read_run
 from edgesynth.networks import edgenet
-from edgesynth.synthesis.selection import best, fittest
-
-COMMON = ["--data", "digits", "--epochs", "1", "--quiet"]
-
-
-def edgesynth(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgesynth.cli.main", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+from edgesynth.synthesis.selection import best, eligible, fittest, ranked, worst_ratio
+from evolve_digits import COMMON, edgesynth, parent  # noqa: F401 (parent is a fixture)
 
 
-@pytest.fixture(scope="module")
-def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("parent")
-    found = edgesynth("train", "lenet5", "--out", "p.edgenet", *COMMON, "--epochs", "6", cwd=folder)
-    assert found.returncode == 0, found.stderr
-    return folder / "p.edgenet"
-
-
-def test_a_run_from_start_to_end(parent: Path, tmp_path: Path) -> None:
+def test_a_run_from_start_to_end(parent: Path, tmp_path: Path) -> None:  # noqa: F811
     arguments = ["evolve", parent, "--out", "run", "--generations", "3", "--offspring", "2"]
     found = edgesynth(*arguments, *COMMON, "--require", "accuracy>=0.2", "--json", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     document = json.loads(found.stdout)
     history = read_history(tmp_path / "run" / "history.jsonl")
-    assert [o.id for o in history] == ["g01-0", "g02-1", "g02-2", "g03-1", "g03-2"]
-    ancestor, *children = history
+    assert [o.id for o in in_birth_order(history)] == "g01-0 g02-1 g02-2 g03-1 g03-2".split()
+    ancestor, *children = in_birth_order(history)
     chosen = fittest(children[:2]).id
     assert {o.parent for o in history if o.generation == 3} == {chosen}
     assert read_run(tmp_path / "run").selected[:2] == ["g01-0", chosen]
@@ -53,7 +38,7 @@ def test_a_run_from_start_to_end(parent: Path, tmp_path: Path) -> None:
     assert delivered.description.lineage.generation == 3
 
 
-def test_goals_stop_the_run_and_choose_what_it_delivers(parent: Path, tmp_path: Path) -> None:
+def test_goals_stop_the_run_and_choose_what_it_delivers(parent: Path, tmp_path: Path) -> None:  # noqa: F811
     goals = ["--require", "params<=250k", "--require", "accuracy>=0.1"]
     arguments = ["evolve", parent, "--out", "run", "--generations", "9", *goals]
     found = edgesynth(*arguments, *COMMON, "--json", cwd=tmp_path)
@@ -64,7 +49,7 @@ def test_goals_stop_the_run_and_choose_what_it_delivers(parent: Path, tmp_path: 
     assert document["offspring"] < 8
 
 
-def test_a_floor_that_breaks_stops_the_run_with_exit_code_1(parent: Path, tmp_path: Path) -> None:
+def test_a_floor_that_breaks_stops_the_run_with_exit_code_1(parent: Path, tmp_path: Path) -> None:  # noqa: F811
     goals = ["--require", "accuracy>=1", "--require", "params<=1k"]
     arguments = ["evolve", parent, "--out", "run", "--generations", "9", *goals]
     found = edgesynth(*arguments, *COMMON, "--json", cwd=tmp_path)
@@ -74,48 +59,22 @@ def test_a_floor_that_breaks_stops_the_run_with_exit_code_1(parent: Path, tmp_pa
     assert document["offspring"] == 1
 
 
-def test_kill_9_loses_at_most_the_offspring_in_training(parent: Path, tmp_path: Path) -> None:
-    arguments = ["evolve", parent, "--generations", "3", "--offspring", "3", *COMMON]
-    arguments += ["--require", "accuracy>=0.1"]
-    whole = edgesynth(*arguments, "--out", "whole", cwd=tmp_path)
-    assert whole.returncode == 0, whole.stderr
-    command = [sys.executable, "-m", "edgesynth.cli.main", *map(str, arguments), "--out", "killed"]
-    with subprocess.Popen(command, cwd=tmp_path) as process:
-        history = tmp_path / "killed" / "history.jsonl"
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            if history.exists() and history.read_bytes().count(b"\n") >= 3:
-                break
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-    finished = history.read_bytes().count(b"\n")
-    with history.open("ab") as stream:  # as if the kill had cut a line
-        stream.write(b'{"schema":"edgesynth.offs')
-    refused = edgesynth(*arguments, "--out", "killed", cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "--resume" in refused.stderr
-    resumed = edgesynth(*arguments, "--out", "killed", "--resume", cwd=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
-    assert 3 <= finished <= 7
-    left, right = (list(facts(tmp_path / name)) for name in ("whole", "killed"))
-    assert left == right
-
-
-def facts(run: Path) -> Iterator[dict[str, object]]:
-    """What must not depend on when a run was interrupted."""
-    for offspring in read_history(run / "history.jsonl"):
-        document = msgspec.to_builtins(offspring)
-        document["seconds"] = None
-        network = edgenet.read_description(run / offspring.network)
-        yield {**document, "weights": network.weights_sha256}
-
-
-def test_a_run_is_not_resumed_with_other_settings(parent: Path, tmp_path: Path) -> None:
+def test_a_run_is_not_resumed_with_other_settings(parent: Path, tmp_path: Path) -> None:  # noqa: F811
     arguments = ["evolve", parent, "--out", "run", "--generations", "2", *COMMON]
     edgesynth(*arguments, "--require", "accuracy>=0.1", cwd=tmp_path)
     found = edgesynth(*arguments, "--require", "accuracy>=0.2", "--resume", cwd=tmp_path)
     assert found.returncode == 2
     assert "was started with another requirements" in found.stderr
+
+
+def test_two_processes_never_work_on_one_run(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+    arguments = ["evolve", parent, "--out", "run", "--generations", "2", *COMMON]
+    assert edgesynth(*arguments, "--resume", cwd=tmp_path).returncode in (0, 1)  # none to resume
+    with (tmp_path / "run" / "history.jsonl").open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        found = edgesynth(*arguments, "--resume", cwd=tmp_path)
+    assert found.returncode == 2
+    assert "another edgesynth works on this run" in found.stderr
 
 
 def test_an_untrained_parent_is_refused(tmp_path: Path) -> None:
@@ -125,7 +84,7 @@ def test_an_untrained_parent_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half_made(parent: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half_made(parent: Path, tmp_path: Path) -> None:  # noqa: F811
     arguments = ["train", "lenet5", "--data", "digits", "--epochs", "900", "--out", "t.edgenet"]
     command = [sys.executable, "-m", "edgesynth.cli.main", *arguments]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
@@ -177,3 +136,36 @@ def test_a_history_of_another_make_is_named(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_bytes(b'{"id": "g01-0"}\n')
     with pytest.raises(UserError, match="line 1"):
         read_history(tmp_path / "history.jsonl")
+
+
+def judged(identity: str, accuracy: float, *verdicts: tuple[str, float, bool]) -> Offspring:
+    """An offspring with verdicts of (requirement, value found, whether it holds)."""
+    document = [
+        {"requirement": text, "key": text.partition("<")[0], "value": value, "holds": holds}
+        for text, value, holds in verdicts
+    ]
+    return msgspec.structs.replace(offspring(identity, accuracy, 1), requirements=document)
+
+
+def test_a_tournament_is_won_by_the_lowest_worst_ratio() -> None:
+    lean = judged("lean", 0.80, ("macs<=100", 80.0, True), ("params<=10", 11.0, False))
+    even = judged("even", 0.79, ("macs<=100", 90.0, True), ("params<=10", 9.0, True))
+    twin = judged("twin", 0.81, ("macs<=100", 90.0, True), ("params<=10", 5.0, True))
+    fast = judged("fast", 0.99, ("throughput>=50", 25.0, False))
+    assert [worst_ratio(one) for one in (lean, even, twin, fast)] == [1.1, 0.9, 0.9, 2.0]
+    litter = [lean, even, twin, fast]
+    assert [one.id for one in ranked(litter, "tournament")] == ["twin", "even", "lean", "fast"]
+    assert [one.id for one in ranked(litter, "fittest")] == ["fast", "twin", "lean", "even"]
+    unknown = judged("unknown", 1.0, ("macs<=100", None, None))
+    assert ranked([unknown, fast], "tournament")[0].id == "fast"  # what is not known is no merit
+    plain = [offspring("worse", 0.5, 1), offspring("better", 0.6, 1)]
+    assert ranked(plain, "tournament")[0].id == "better"
+
+
+def test_who_may_become_a_parent() -> None:
+    sound = judged("sound", 0.9, ("accuracy_loss<=1", 0.5, True))
+    low = judged("low", 0.5, ("accuracy_loss<=1", 40.0, False))
+    bad = msgspec.structs.replace(sound, id="bad", rejected=True)
+    assert [one.id for one in eligible([low, bad, sound])] == ["sound"]
+    assert [one.id for one in eligible([low, bad])] == ["bad"]
+    assert [one.id for one in eligible([low])] == ["low"]

@@ -13,9 +13,11 @@ from edgesynth.core.errors import UserError
 from edgesynth.networks import edgenet
 from edgesynth.networks.source import resolve
 from edgesynth.synthesis.environment import Environment
+from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.heredity import synthesize
 from edgesynth.workflows.export import export
 from edgesynth.workflows.inspect import inspect
+from make_bundle import make_bundle, read_manifest, write_manifest
 from report_samples import write_demo
 from small_networks import Residual, network
 
@@ -27,9 +29,10 @@ def artefacts(tmp_path_factory):
     parent = resolve("lenet5")
     edgenet.save(parent, folder / "lenet5.edgenet")
     edgenet.save(
-        synthesize(parent, Environment("factor", 0.7), (0, 2, 1)), folder / "child.edgenet"
+        synthesize([parent], Genome(Environment("factor", 0.7)), (0, 2, 1)),
+        folder / "child.edgenet",
     )
-    foreign = synthesize(network(Residual), Environment("factor", 0.7), (0, 2, 1))
+    foreign = synthesize([network(Residual)], Genome(Environment("factor", 0.7)), (0, 2, 1))
     edgenet.save(foreign, folder / "foreign.edgenet")
     export(str(folder / "lenet5.edgenet"), target="jetpack-4.6", out=folder / "lenet5.bundle")
     write_demo(folder / "demo")
@@ -74,6 +77,14 @@ def test_code_of_others_runs_only_when_trusted(artefacts, capsys):
     )
     trusted = inspect(artefacts / "foreign.edgenet", trust=[factory])
     assert trusted["cost"]["params"] > 0
+
+
+def test_a_bundle_whose_manifest_has_no_policy_at_all(tmp_path):
+    folder = make_bundle(tmp_path / "tiny.bundle")
+    manifest = read_manifest(folder)
+    del manifest["policy"]
+    write_manifest(folder, manifest)
+    assert inspect(folder)["policy"] is None
 
 
 def test_a_bundle_shows_its_stages_and_their_operators(artefacts, capsys):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from edgesynth.core.dataset import ArraySplit, Dataset
 from edgesynth.core.errors import UserError
@@ -15,6 +16,7 @@ from edgesynth.core.network import Preprocessing
 from edgesynth.networks.network import Network
 from edgesynth.tasks.classification import accuracy, to_input
 from edgesynth.tasks.hooks import AfterStep
+from edgesynth.tasks.layout import preferred_layout
 from edgesynth.tasks.training import TrainingPlan, train
 from small_networks import Plain, Residual, network
 
@@ -141,3 +143,18 @@ def test_accuracy_counts_every_image_once() -> None:
     labels = np.array([2, 2, 1, 0, 2, 4, 2])
     split = ArraySplit(np.zeros((7, 3, 12, 12), dtype=np.uint8), labels)
     assert accuracy(found.module, split, found.description.preprocessing, batch=3) == 4 / 7
+
+
+def test_a_network_that_flattens_with_view_trains_too():
+    class Viewing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 4, 3)
+            self.linear = nn.Linear(4 * 36, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.conv(x).relu()
+            return self.linear(x.view(x.size(0), -1))
+
+    assert preferred_layout(Viewing(), (1, 8, 8)) == torch.contiguous_format
+    assert preferred_layout(nn.Conv2d(1, 4, 3), (1, 8, 8)) == torch.channels_last

@@ -34,6 +34,7 @@ from edgesynth.hardware.counting import count
 from edgesynth.networks.network import Network
 from edgesynth.networks.source import resolve
 from edgesynth.synthesis.environment import Environment
+from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.heredity import live_synapses, synthesize
 from edgesynth.tasks.classification import accuracy
 from edgesynth.tasks.hooks import AfterStep
@@ -89,6 +90,7 @@ def run_seed(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
         print(json.dumps(found), flush=True)
         return found
 
+    genome = Genome(Environment("synapses", options.budget))
     started = time.monotonic()
     teach(parent.module, options.parent_epochs, 0)
     rows = [row("parent", 0, parent, time.monotonic() - started)]
@@ -97,7 +99,7 @@ def run_seed(seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
         for step in range(1, options.steps + 1):
             started = time.monotonic()
             if rival == "edgesynth":
-                network = synthesize(network, Environment("budget", options.budget), (seed, step))
+                network = synthesize([network], genome, (seed, step))
             else:
                 torch.manual_seed(seed * 100 + step)
                 network = prune(network, rival, 1 - options.budget**0.5)

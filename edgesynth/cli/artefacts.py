@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
-from rich.tree import Tree
 
+from edgesynth.cli.facts import facts
+from edgesynth.cli.lineage import show_run
 from edgesynth.cli.records import show_record
 from edgesynth.report.words import in_words
 
@@ -23,7 +24,7 @@ def show(document: Document, console: Console) -> None:
     shows: dict[str, Callable[[Document, Console], None]] = {
         "network": _show_network,
         "bundle": _show_bundle,
-        "run": _show_run,
+        "run": show_run,
         "onnx": _show_onnx,
         "record": lambda record, screen: show_record(record["record"], screen),
     }
@@ -33,7 +34,7 @@ def show(document: Document, console: Console) -> None:
 
 def _show_network(document: Document, console: Console) -> None:
     cost, lineage = document["cost"], document["lineage"]
-    facts = {
+    known = {
         "name": document["name"],
         "architecture": f"{document['architecture']['source']} "
         + in_words(document["architecture"].get("arguments", {})),
@@ -41,14 +42,16 @@ def _show_network(document: Document, console: Console) -> None:
         "accuracy": _accuracy(document.get("accuracy", {}), document.get("data", "")),
         "cost": cost.get("not_counted") or _counts(cost),
         "live synapses": _live(document.get("synapses", {})),
+        "weights": _storage(document.get("storage")),
+        "8-bit inputs": ", ".join(document.get("precision", {}).get("activations", {})),
         "generation": lineage.get("generation", 1),
         "parent": lineage.get("parent") or "none",
         "seed": lineage.get("seed"),
         "command": lineage.get("command"),
         "versions": in_words(lineage.get("versions", {})),
-        "weights": f"sha256 {document['weights_sha256']}, verified",
+        "weights' file": f"sha256 {document['weights_sha256']}, verified",
     }
-    _facts(facts.items(), console)
+    facts(known.items(), console)
     table = Table("layer", "kind", title="kept channels", title_justify="left")
     for column in ("inputs", "outputs", "output shape", "params", "MACs"):
         table.add_column(column, justify="right")
@@ -72,7 +75,7 @@ def _layer_cells(layer: Document) -> list[str]:
 
 def _show_bundle(document: Document, console: Console) -> None:
     provenance, golden = document["provenance"], document["golden"]
-    facts = {
+    known = {
         "name": document["name"],
         "id": document["id"],
         "hashes": document["hashes"],
@@ -81,20 +84,21 @@ def _show_bundle(document: Document, console: Console) -> None:
         "labels": len(document["labels"]) or None,
         "accuracy": _accuracy(document["accuracy"], document["accuracy"].get("data", "")),
         "cost": _counts(document["cost"]),
+        "precision": _precision(document["precision"]),
         "golden": f"{golden['samples']} samples, atol {golden['atol']:g}, rtol {golden['rtol']:g}",
         "parent": provenance.get("parent") or "none",
         "seed": provenance.get("seed"),
         "command": provenance["command"],
         "versions": in_words(provenance["versions"]),
     }
-    _facts(facts.items(), console)
+    facts(known.items(), console)
     for stage in document["stages"]:
         console.print(f"stage {stage['id']}", style="bold", markup=False)
         _show_onnx(stage["onnx"], console)
 
 
 def _show_onnx(document: Document, console: Console) -> None:
-    facts: list[tuple[str, object]] = [
+    known: list[tuple[str, object]] = [
         ("IR", document["ir_version"]),
         ("opset", in_words(document["opsets"])),
         ("producer", document["producer"]),
@@ -104,55 +108,12 @@ def _show_onnx(document: Document, console: Console) -> None:
     for side in ("inputs", "outputs"):
         for tensor in document[side]:
             words = f"{tensor['name']} {tensor['dtype']} {_shape(tensor['shape'])}"
-            facts.append((side[:-1], words))
-    _facts(facts, console)
+            known.append((side[:-1], words))
+    facts(known, console)
     table = Table("operator", title_justify="left")
     table.add_column("nodes", justify="right")
     for operator, count in document["operators"].items():
         table.add_row(escape(operator), f"{count:,}")
-    console.print(table)
-
-
-def _show_run(document: Document, console: Console) -> None:
-    run = document["run"]
-    if run is not None:
-        _facts(
-            {
-                "parent": run["parent"],
-                "data": run["data"],
-                "status": ": ".join(filter(None, (run["status"], run["stopped"]))),
-                "plan": in_words(run["plan"]),
-                "command": run["command"],
-                "versions": in_words(run["versions"]),
-                "test accuracy": in_words(run["test_accuracy"]),
-            }.items(),
-            console,
-        )
-    branches: dict[str | None, Tree] = {}
-    for one in document["offspring"]:
-        label = escape(_offspring(one))
-        label = f"[bold]{label}[/bold]" if one["selected"] or one["best"] else label
-        above = branches.get(one["parent"])
-        branches[one["id"]] = above.add(label) if above else Tree(label)
-    console.print(branches[document["offspring"][0]["id"]])
-
-
-def _offspring(one: Document) -> str:
-    marks = [mark for mark in ("selected", "best") if one[mark]]
-    counts = f"{one['params']:,} params  {one['macs']:,} MACs"
-    return f"{one['id']}  accuracy {one['accuracy']:.4f}  {counts}" + (
-        f"  {', '.join(marks)}" if marks else ""
-    )
-
-
-def _facts(facts: Iterable[tuple[str, object]], console: Console) -> None:
-    """Names and values in two columns; what is empty is left out."""
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts:
-        if value not in (None, ""):
-            table.add_row(name, escape(str(value)))
     console.print(table)
 
 
@@ -172,3 +133,26 @@ def _counts(cost: Document) -> str:
 
 def _live(synapses: Document) -> str:
     return f"{synapses['live']:,} of {synapses['of']:,}" if synapses else ""
+
+
+def _storage(storage: Document | None) -> str:
+    if storage is None:
+        return ""
+    zeros = (
+        f", {storage['quantized_zeros']:,} rounded to zero" if storage["quantized_zeros"] else ""
+    )
+    return (
+        f"{storage['precision']}, {storage['weight_bytes']:,} bytes, "
+        f"{storage['weight_bytes_with_index']:,} with index and scales{zeros}"
+    )
+
+
+def _precision(precision: Document | None) -> str:
+    """How many layers of a bundle have which format, and as what they are in the file."""
+    if precision is None:
+        return ""
+    kinds = [f"{layer['format']} as {layer['file']}" for layer in precision["layers"]]
+    counted = [f"{kinds.count(kind)} layers {kind}" for kind in dict.fromkeys(kinds)]
+    if precision["activations"]["bits"]:
+        counted.append(f"activations {precision['activations']['file']}")
+    return ", ".join(counted)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from edgesynth.cli.common import Output, output_options, seed_option
-from edgesynth.cli.training import training_options
+from edgesynth.cli.genome import genome, genome_options
+from edgesynth.cli.raising import executor_options, selection_options
+from edgesynth.cli.training import precision_options, schedule_of, training_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 @click.argument("parent")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder to make.")
 @training_options(epochs=4, each="each offspring")
+@precision_options(takes="Weights, as int4; or per generation, as fp32,fp16,int8,int4.")
 @click.option(
     "--generations",
     type=click.IntRange(2),
@@ -32,12 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Networks per generation.",
 )
-@click.option(
-    "--environment",
-    default="synapses=0.5",
-    show_default=True,
-    help="Budget per generation, or the papers' factor such as 0.7.",
-)
+@genome_options
 @click.option(
     "--require",
     "requirements",
@@ -46,7 +44,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="Bounds such as accuracy>=0.905, params<=43k, macs<=1.2M.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option(
+    "--distill",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of PARENT's outputs in the loss of every offspring.",
+)
+@selection_options
+@executor_options
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one.")
 @seed_option
 @output_options
 def command(output: Output, **options: Any) -> int:
@@ -57,18 +64,27 @@ def command(output: Output, **options: Any) -> int:
       edgesynth evolve lenet5.edgenet --data fashion-mnist --out run --require "macs<=900k"
     """
     from edgesynth.core.requirement import parse_requirements
-    from edgesynth.synthesis.environment import parse_environment
     from edgesynth.synthesis.evolution import EvolutionPlan
+    from edgesynth.synthesis.executor import ExecutorPlan
+    from edgesynth.synthesis.stress import parse_stress
     from edgesynth.tasks.training import TrainingPlan
     from edgesynth.workflows.evolve import evolve
 
     plan = EvolutionPlan(
         generations=options["generations"],
         offspring=options["offspring"],
-        environment=parse_environment(options["environment"]),
+        genome=genome(options),
+        stress=parse_stress(options["stress"]),
+        parents=options["parents"],
+        selection=options["selection"],
+        reject=options["reject"],
+        tries=options["tries"],
+        threads=options["threads"],
+        distill=options["distill"],
         epochs=options["epochs"],
         requirements=parse_requirements(options["requirements"]),
         seed=options["seed"],
+        precision=schedule_of(options),
     )
     training = TrainingPlan(
         epochs=options["epochs"], batch=options["batch"], learning_rate=options["learning_rate"]
@@ -80,6 +96,7 @@ def command(output: Output, **options: Any) -> int:
         plan=plan,
         training=training,
         weights=options["weights"],
+        executor=ExecutorPlan(options["executor"], options["workers"], options["address"]),
         resume=options["resume"],
         trust=options["trust"],
         progress=output.progress,
@@ -99,7 +116,11 @@ def _show(document: dict[str, Any], console: Console) -> None:
         label = f"{'test' if name == 'test_accuracy' else 'validation'} {document['metric']}"
         change = f"{100 * (best[name] - ancestor[name]):+.2f} pt"
         table.add_row(label, f"{ancestor[name]:.4f}", f"{best[name]:.4f}", change)
-    for name in ("synapses", "clusters", "params", "macs", "size_bytes"):
+    table.add_row("precision", ancestor["precision"], best["precision"], "")
+    for name in (
+        "synapses", "clusters", "params", "macs", "size_bytes", "weight_bytes",
+        "weight_bytes_with_index",
+    ):  # fmt: skip
         ratio = f"{ancestor[name] / best[name]:.2f}x fewer"
         table.add_row(name.replace("_", " "), f"{ancestor[name]:,}", f"{best[name]:,}", ratio)
     console.print(table)

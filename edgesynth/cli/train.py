@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from edgesynth.cli.common import Output, output_options, seed_option
-from edgesynth.cli.training import training_options
+from edgesynth.cli.training import policy_of, precision_options, training_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.argument("network")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="NAME.edgenet to make.")
 @training_options(epochs=10, each="the network")
+@precision_options(takes="Weights: fp32, fp16, int8, int4, int3, int2 or ternary.")
 @click.option("--resume", is_flag=True, help="Go on after an interruption.")
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
 @seed_option
@@ -42,6 +43,7 @@ def command(network: str, out: Path, output: Output, **options: Any) -> None:
         options["data"],
         out,
         plan=plan,
+        precision=policy_of(options),
         weights=options["weights"],
         seed=options["seed"],
         resume=options["resume"],
@@ -55,7 +57,8 @@ def command(network: str, out: Path, output: Output, **options: Any) -> None:
         console.print(
             f"{document['network']}: test {document['metric']} {accuracy['test']:.4f} "
             f"(validation {accuracy['validation']:.4f}), {document['params']:,} parameters, "
-            f"{document['macs']:,} MACs"
+            f"{document['macs']:,} MACs, {document['precision']} weights of "
+            f"{document['weight_bytes']:,} bytes"
         )
 
     output.result(document, show)

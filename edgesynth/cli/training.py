@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
+
+if TYPE_CHECKING:
+    from edgesynth.core.precision import PrecisionPolicy, PrecisionSchedule
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,3 +56,56 @@ def training_options(*, epochs: int, each: str) -> Callable[[F], F]:
         return command
 
     return add
+
+
+def precision_options(*, default: str = "fp32", takes: str) -> Callable[[F], F]:
+    """Add `--precision --keep-precision --activation-bits`; `takes` says in the help what
+    `--precision` may be. `schedule_of` reads them."""
+    options = (
+        click.option("--precision", default=default, show_default=True, help=takes),
+        click.option(
+            "--keep-precision",
+            multiple=True,
+            metavar="LAYER",
+            help="A layer whose weights stay float32; may be given several times.",
+        ),
+        click.option(
+            "--activation-bits",
+            type=click.IntRange(1),
+            help="8: every layer with weights reads 8-bit inputs.  [default: float inputs]",
+        ),
+    )
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def schedule_of(options: dict[str, Any]) -> PrecisionSchedule:
+    """The schedule in what the options of `precision_options` were given.
+
+    Raises UserError naming what is wrong.
+    """
+    from edgesynth.core.precision import parse_precision
+
+    return parse_precision(
+        options["precision"],
+        keep=options["keep_precision"],
+        activation_bits=options["activation_bits"],
+    )
+
+
+def policy_of(options: dict[str, Any]) -> PrecisionPolicy:
+    """The policy of a single training; raises UserError for a schedule of several formats."""
+    from edgesynth.core.errors import UserError
+
+    schedule = schedule_of(options)
+    if len(schedule.formats) > 1:
+        raise UserError(
+            f"--precision {schedule.text} is a schedule of generations, but one network is "
+            "trained; give one format, such as int8"
+        )
+    return schedule.policy(1)

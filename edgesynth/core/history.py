@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,28 @@ from edgesynth.core.errors import UserError
 
 SCHEMA = "edgesynth.offspring/1"
 RUN_SCHEMA = "edgesynth.run/1"
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that is needed to raise an offspring again, besides its parents' networks."""
+
+    seeds: tuple[int, ...]
+    """Run, generation, index, and from the second try on its number."""
+    parents_sha256: tuple[str, ...]
+    """Of the parents' weights, in the order of `Offspring.parent` and `Offspring.mate`."""
+    genome: dict[str, object]
+    """How it was drawn."""
+    stress: str
+    """During its training, as after `--stress`."""
+    precision: dict[str, object]
+    """That its weights were restricted to."""
+    distill: float = 0.0
+    """Share of the ancestor's outputs in the loss."""
+    world: dict[str, object]
+    """Data, their seed, and training."""
+    threads: int
+    """Of torch; sums are added in another order with another number."""
+    versions: dict[str, str]
 
 
 class Offspring(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -21,6 +44,8 @@ class Offspring(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     generation: int
     parent: str | None
     """`id` of the parent; None for the ancestor."""
+    mate: str | None = None
+    """`id` of the second parent, where there were two."""
     seed: int
     synapses: int
     """Live weights of convolutions and linear layers."""
@@ -32,6 +57,14 @@ class Offspring(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Dense multiply-accumulates of convolutions and linear layers for one inference."""
     size_bytes: int
     """Of the dense float32 parameters and buffers."""
+    precision: str = "fp32"
+    """The format that most weights have."""
+    quantized_zeros: int = 0
+    """Synapses that precision has rounded to zero; they count as live until the next synthesis."""
+    weight_bytes: int | None = None
+    """Of the live synapses alone in their format: no index, scales, biases. None in old runs."""
+    weight_bytes_with_index: int | None = None
+    """Of the live synapses, what says which they are, and scales. None in old runs."""
     accuracy_at_birth: float | None
     """On validation data, inherited weights, before any training; None for the ancestor."""
     accuracy: float
@@ -40,10 +73,26 @@ class Offspring(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float
     network: str
     """Path of its `.edgenet` folder, relative to the run folder."""
+    weights_sha256: str = ""
+    """Of `weights.safetensors` in that folder."""
+    recipe: Recipe | None = None
+    """None for the ancestor."""
+    rejected: bool = False
+    """True when it lost so much accuracy that it was sampled again."""
     requirements: list[dict[str, object]] = []
     """Verdicts, see `Verdict.document`."""
     selected: bool = False
     """True when natural selection chose it; not in the line itself, but from `run.json`."""
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Ids of the parents: none, one or two."""
+        return tuple(one for one in (self.parent, self.mate) if one is not None)
+
+
+def in_birth_order(history: Iterable[Offspring]) -> list[Offspring]:
+    """By generation, index and try, whichever of them was finished first."""
+    return sorted(history, key=lambda one: (one.generation, one.recipe.seeds if one.recipe else ()))
 
 
 class Run(msgspec.Struct, kw_only=True):

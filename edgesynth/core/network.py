@@ -35,6 +35,15 @@ class Preprocessing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     scale: float = 1 / 255
 
 
+class Precision(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """What is restricted to a grid; see `edgesynth.core.precision`. Absent layers are float32."""
+
+    weights: dict[str, str] = {}
+    """Layer -> format of its weights."""
+    activations: dict[str, float] = {}
+    """Layer -> largest magnitude that its 8-bit input stands for."""
+
+
 class Lineage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Where this network comes from. Generation 1 is the ancestor."""
 
@@ -58,6 +67,8 @@ class NetworkDescription(msgspec.Struct, forbid_unknown_fields=True, frozen=True
     task: str = "classification"
     kept: dict[str, Kept] = {}
     """Layers that differ from the architecture's own widths; absent layers are whole."""
+    precision: Precision = Precision()
+    """Integer weights have their scales beside them in the weights' file."""
     lineage: Lineage = Lineage()
     accuracy: dict[str, float] = {}
     """Per split, a fraction: {"validation": 0.91, "test": 0.905}."""

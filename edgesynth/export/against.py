@@ -17,6 +17,7 @@ from edgesynth.export.from_onnx import read_onnx
 from edgesynth.export.golden import noise_pixels, preprocess, random_inputs
 from edgesynth.export.onnx_file import serialize
 from edgesynth.export.session import Arrays, Session, Tensor
+from edgesynth.networks.activations import float_inputs
 from edgesynth.networks.source import resolve
 from edgesynth.networks.zoo_spec import is_zoo_spec
 from edgesynth_rt.bundle import Bundle
@@ -93,7 +94,15 @@ def _source_outputs(bundle: Bundle, against: Against, inputs: Arrays, names: lis
             f"the bundle of {shape}; give the network that it was made from"
         )
     network.apply_masks()
+    if not _rounds_activations(bundle):
+        float_inputs(network.module)
     return run_network(network, inputs, names)
+
+
+def _rounds_activations(bundle: Bundle) -> bool:
+    """True where the bundle's file rounds activations as the network may do."""
+    stated = bundle.manifest.get("precision") or {}
+    return bool(stated.get("activations", {}).get("file") == "QuantizeLinear")
 
 
 def _fresh_inputs(bundle: Bundle, seed: int) -> Arrays:

@@ -147,6 +147,7 @@ def _write_files(
         "labels": list(candidate.labels),
         "accuracy": dict(candidate.accuracy),
         "cost": dict(candidate.cost),
+        "precision": candidate.precision,
         "provenance": {
             "parent": candidate.parent,
             "command": command,
@@ -172,7 +173,7 @@ def _operators(candidate: Candidate) -> list[dict[str, str]]:
 
 
 def _golden(candidate: Candidate, sha256: str) -> dict[str, object]:
-    bounds = tolerances(candidate.golden_outputs)
+    bounds = tolerances(candidate.golden_outputs, candidate.range_tolerance)
     stated: dict[str, object] = {
         "file": GOLDEN,
         "sha256": sha256,

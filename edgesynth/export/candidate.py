@@ -10,6 +10,7 @@ import onnx
 
 from edgesynth.core.errors import CheckError, UserError
 from edgesynth.core.network import Preprocessing
+from edgesynth.export.golden import RANGE_TOLERANCE
 from edgesynth.export.session import Arrays
 
 UNKNOWN_TASK = "unknown"
@@ -36,6 +37,10 @@ class Candidate:
     parent: str | None
     """SHA-256 of the weights or file that this was made from."""
     versions: Mapping[str, str]
+    precision: Mapping[str, object] | None = None
+    """What of restricted precision is in the file; None where all was float32 from the start."""
+    range_tolerance: float = RANGE_TOLERANCE
+    """Share of an output's range by which two implementations may differ."""
     warnings: tuple[str, ...] = field(default=())
     """What the user should know about the way it was made."""
     postprocessing: Mapping[str, object] | None = None

@@ -24,6 +24,7 @@ from edgesynth.export.candidate import (
 )
 from edgesynth.export.golden import data_pixels, noise_pixels, preprocess, samples_for
 from edgesynth.export.onnx_file import evaluating, export_module, run_module, serialize
+from edgesynth.export.precision import carry, for_target
 from edgesynth.export.session import Arrays, Session
 from edgesynth.hardware.counting import count
 from edgesynth.hardware.target import Target
@@ -52,6 +53,7 @@ def from_network(
     """
     description = network.description
     network.apply_masks()
+    source, network = network, for_target(network, target)
     example = _on_device(network, torch.zeros(batch or 1, *description.input_shape))
     exported = export_module(
         network.module,
@@ -61,6 +63,7 @@ def from_network(
         dynamic_batch=batch is None,
         output_names=output_names,
     )
+    carried = carry(exported.model, source, network, target)
     names = [output.name for output in exported.model.graph.output]
     inputs = _golden_inputs(network, preprocessing, data, samples_for(batch), seed)
     if batch is None:
@@ -89,8 +92,10 @@ def from_network(
         cost={"params": cost.params, "macs": cost.macs, "size_bytes": cost.size_bytes},
         parent=description.weights_sha256 or None,
         versions=versions("torch", "onnx"),
-        warnings=exported.warnings,
         postprocessing=head,
+        precision=carried.document,
+        range_tolerance=carried.range_tolerance,
+        warnings=(*exported.warnings, *carried.notes),
     )
 
 

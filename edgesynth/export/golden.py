@@ -89,10 +89,10 @@ def samples_for(batch: int | None) -> int:
     return SAMPLES if batch is None else -(-SAMPLES // batch) * batch
 
 
-def tolerances(outputs: Arrays) -> dict[str, float]:
+def tolerances(outputs: Arrays, share: float = RANGE_TOLERANCE) -> dict[str, float]:
     """Absolute tolerance of each output: a share of the greatest magnitude in it."""
     return {
-        name: max(1e-6, RANGE_TOLERANCE * float(np.abs(array.astype(np.float64)).max()))
+        name: max(1e-6, share * float(np.abs(array.astype(np.float64)).max()))
         for name, array in outputs.items()
     }
 

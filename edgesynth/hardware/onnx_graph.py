@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Nodes that never move data in an engine: they rename a tensor.
 _RENAMES = {"Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze"}
+#: Part of the kernels before and behind them (TensorRT developer guide, "Explicit Quantization").
+_ROUNDS = {"QuantizeLinear", "DequantizeLinear"}
 _MAX_ELEMENTS = 2**40  # more than any board's memory
 _CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
 
@@ -103,7 +105,7 @@ def read_graph(data: bytes, where: str) -> Graph:
         outputs=outputs,
         batch=_batch(shapes, inputs[0].name),
         batch_is_fixed=fixed,
-        params=_parameters(graph),
+        params=parameters(graph),
     )
 
 
@@ -169,7 +171,8 @@ def _add(builder: _Builder, node: onnx.NodeProto, name: str, where: str) -> None
         _require_size(builder, tensor, node, name, where)
     activations = tuple(tensor for tensor in given if tensor not in builder.constants)
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    if node.op_type in _RENAMES or _keeps_order(node.op_type, attributes, builder, activations[0]):
+    moves_nothing = node.op_type in _RENAMES | _ROUNDS
+    if moves_nothing or _keeps_order(node.op_type, attributes, builder, activations[0]):
         builder.source[made[0]] = activations[0]
         return
     builder.nodes.append(
@@ -232,8 +235,16 @@ def _alive(builder: _Builder, outputs: tuple[str, ...]) -> tuple[Node, ...]:
     return tuple(reversed(alive))
 
 
-def _parameters(graph: onnx.GraphProto) -> int:
-    import onnx
+def parameters(graph: onnx.GraphProto) -> int:
+    """Elements of all weights in `graph`: floats, and codes of quantized weights without scales."""
+    from onnx import TensorProto
 
-    floats = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE}
-    return sum(math.prod(t.dims) for t in graph.initializer if t.data_type in floats)
+    kinds = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+    rounding = [node for node in graph.node if node.op_type in _ROUNDS]
+    codes = {node.input[0] for node in rounding}
+    steps = {name for node in rounding for name in node.input[1:]}
+    return sum(
+        math.prod(tensor.dims)
+        for tensor in graph.initializer
+        if (tensor.data_type in kinds or tensor.name in codes) and tensor.name not in steps
+    )

@@ -78,6 +78,11 @@ class Quantization(Sourced, frozen=True):
     """QuantizeLinear and DequantizeLinear nodes."""
 
     allowed: bool
+    int8_constants: bool = False
+    """True where weights may be INT8 constants in front of DequantizeLinear; elsewhere they are
+    float constants that go through both nodes."""
+    strongly_typed: bool = False
+    """True where the file's types are the engine's, so that no flag makes a float32 file fp16."""
     reason: str = ""
     remedy: str = ""
 

@@ -21,7 +21,9 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.factory import import_factory
 from edgesynth.core.network import SCHEMA, Architecture, Kept, NetworkDescription, parse_ranges
 from edgesynth.networks import zoo
+from edgesynth.networks.activations import quantize_inputs
 from edgesynth.networks.darknet_network import DarknetNetwork
+from edgesynth.networks.grid import check_grid
 from edgesynth.networks.narrow import narrow, widths
 from edgesynth.networks.network import Network
 from edgesynth_rt.files import new_folder, sha256_of, write_bytes
@@ -29,6 +31,7 @@ from edgesynth_rt.files import new_folder, sha256_of, write_bytes
 DARKNET = "darknet:cfg"
 """Architecture of a darknet configuration, whose text is the argument `cfg`."""
 _MASK = "mask/"
+_SCALE = "scale/"
 
 
 def save(network: Network, folder: Path) -> NetworkDescription:
@@ -41,6 +44,8 @@ def save(network: Network, folder: Path) -> NetworkDescription:
     }
     for name, mask in network.masks.items():
         tensors[_MASK + name] = torch.from_numpy(np.packbits(mask.cpu().numpy()))
+    for name, scale in network.scales.items():
+        tensors[_SCALE + name] = scale.cpu().contiguous()
     with new_folder(folder) as temporary:
         weights = Path(temporary) / "weights.safetensors"
         write_bytes(weights, serialize(tensors))
@@ -89,8 +94,12 @@ def load(folder: Path, *, trust: Collection[str] = ()) -> Network:
     except ValueError as error:
         raise UserError(f"network {folder / 'network.json'}: {error}") from None
     packed = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_MASK)}
+    scales = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_SCALE)}
     load_weights(module, tensors, str(path))
     network = Network(module.eval(), description)
+    network.scales = {name.removeprefix(_SCALE): scale for name, scale in scales.items()}
+    check_grid(network, str(path))
+    quantize_inputs(network.module, dict(description.precision.activations))
     parameters = dict(module.named_parameters())
     for key, bits in packed.items():
         name = key.removeprefix(_MASK)

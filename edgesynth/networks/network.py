@@ -21,6 +21,9 @@ class Network:
 
     Parameters without a mask are whole.
     """
+    scales: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Parameter name -> float32 scale of each output channel, shape (output channels,), for the
+    integer formats that `description.precision` names."""
 
     @property
     def name(self) -> str:

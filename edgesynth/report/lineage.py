@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from edgesynth.core.errors import UserError
-from edgesynth.core.history import Offspring, Run, read_history, read_run
+from edgesynth.core.history import Offspring, Run, in_birth_order, read_history, read_run
 from edgesynth.core.metric import ACCURACY
 from edgesynth.report.record import Verdict
 
@@ -86,7 +86,8 @@ def read_evolution(path: Path) -> Evolution:
         known.add(one.id)
     folder = history.parent
     run = read_run(folder) if (folder / "run.json").exists() else None
-    return Evolution(history, folder.absolute().name, offspring, run)
+    born = tuple(in_birth_order(offspring))
+    return Evolution(history, folder.absolute().name, born, run)
 
 
 def _check_parent(where: str, one: Offspring, known: set[str]) -> None:
@@ -94,8 +95,9 @@ def _check_parent(where: str, one: Offspring, known: set[str]) -> None:
         raise UserError(f"{where} stands there twice; delete one of the lines")
     if one.parent is None and known:
         raise UserError(f"{where} has no parent; only the first line is the ancestor")
-    if one.parent is not None and one.parent not in known:
-        raise UserError(f"{where} names the parent {one.parent}, which is not before it")
+    for parent in one.parents:
+        if parent not in known:
+            raise UserError(f"{where} names the parent {parent}, which is not before it")
 
 
 def _check_figures(where: str, one: Offspring) -> None:

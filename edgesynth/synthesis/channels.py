@@ -23,6 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from edgesynth.networks.narrow import is_depthwise, widths
 from edgesynth.networks.reorg import GROUP, Reorg
+from edgesynth.synthesis.skeleton import skeleton
 
 Labels = npt.NDArray[np.int64]
 """One cluster label per channel, shape (channels,)."""
@@ -33,7 +34,7 @@ _PER_CHANNEL = frozenset(
     dropout2d dropout3d feature_dropout alpha_dropout max_pool1d max_pool2d max_pool3d avg_pool1d
     avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
     adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d interpolate upsample contiguous
-    clone detach float half double to type_as instance_norm""".split()
+    clone detach float half double to type_as instance_norm round""".split()
 )
 _ARITHMETIC = frozenset("add sub mul div truediv maximum minimum pow".split())
 _REDUCTIONS = frozenset("mean sum amax amin".split())
@@ -57,6 +58,12 @@ class ChannelMap:
     frozen: frozenset[int] = frozenset()
     """Clusters that must stay."""
 
+    @property
+    def size(self) -> int:
+        """Labels run from 0 to below this."""
+        sides = (*self.outputs.values(), *self.inputs.values(), *self.followers.values())
+        return 1 + max((int(labels.max()) for labels in sides), default=-1)
+
     def families(self) -> list[tuple[tuple[str, ...], Labels]]:
         """Clusters that compete with each other: (their producing layers, their labels).
 
@@ -78,6 +85,14 @@ def trace_channels(module: nn.Module, example: torch.Tensor) -> ChannelMap:
 
     Leaves the module as it was.
     """
+    bones, shapes = skeleton(module), example.to("meta")
+    try:
+        return _trace(bones, shapes)
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):  # it looks at values
+        return _trace(module, example)
+
+
+def _trace(module: nn.Module, example: torch.Tensor) -> ChannelMap:
     training = {m: m.training for m in module.modules()}
     module.eval()
     try:

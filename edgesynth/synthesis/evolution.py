@@ -1,97 +1,120 @@
 """Evolutionary synthesis: generation after generation of smaller networks.
 
 Evolutionary deep intelligence (arXiv:1606.04393) with cluster-driven encoding (arXiv:1609.01360).
-Generation 1 is the ancestor. The loop receives its world (training, accuracy, cost) as arguments.
+Generation 1 is the ancestor. The loop receives its world (training, accuracy, cost) and its
+executor as arguments.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import msgspec
 
-from edgesynth.core.history import SCHEMA, Offspring
-from edgesynth.core.network import Lineage
+from edgesynth.core.history import SCHEMA, Offspring, in_birth_order
+from edgesynth.core.precision import UNRESTRICTED, PrecisionSchedule
 from edgesynth.core.progress import Progress
 from edgesynth.core.requirement import Requirement
-from edgesynth.hardware.counting import count
+from edgesynth.networks.grid import storage_of
 from edgesynth.networks.network import Network
-from edgesynth.synthesis.environment import Environment
-from edgesynth.synthesis.heredity import live_clusters, live_synapses, synthesize
+from edgesynth.synthesis.executor import Executor
+from edgesynth.synthesis.generation import Generation
+from edgesynth.synthesis.genome import Genome
+from edgesynth.synthesis.jobs import WorldSpec
+from edgesynth.synthesis.parcel import pack
+from edgesynth.synthesis.raising import World, counted
 from edgesynth.synthesis.run_folder import RunFolder
-from edgesynth.synthesis.selection import Predictions, best, fittest, holds, judge
+from edgesynth.synthesis.selection import best, eligible, facts, holds, ranked
+from edgesynth.synthesis.stress import NO_STRESS, Stress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvolutionPlan:
     """What a run is asked to do."""
 
     generations: int
     """Of which the first is the ancestor."""
-    offspring: int
+    offspring: int = 1
     """Per generation."""
-    environment: Environment
+    parents: int = 1
+    """1, or 2: the two fittest of the last generation, as soon as it has two."""
+    genome: Genome
+    """How each offspring is drawn."""
+    stress: Stress = NO_STRESS
+    """During every training."""
+    precision: PrecisionSchedule = UNRESTRICTED
+    distill: float = 0.0
+    """Share of the ancestor's outputs in the loss; 0 trains on the true answers alone."""
     epochs: int
     """Of training per offspring."""
     requirements: tuple[Requirement, ...]
+    selection: str = "fittest"
+    """One of `selection.RULES`."""
+    reject: float | None = None
+    """Points of validation accuracy below its parent from which an offspring is sampled again."""
+    tries: int = 3
+    """How often an offspring is sampled at most."""
+    threads: int = 1
+    """Of torch, per offspring."""
     seed: int
 
+    def document(self) -> dict[str, object]:
+        """The settings as `run.json` keeps them, without what only one of the steps needs."""
+        return {
+            "generations": self.generations,
+            "offspring": self.offspring,
+            "parents": self.parents,
+            "genome": self.genome.document(),
+            "stress": self.stress.text,
+            "precision": self.precision.document(),
+            "distill": self.distill,
+            "requirements": [requirement.text for requirement in self.requirements],
+            "selection": self.selection,
+            "reject": self.reject,
+            "tries": self.tries,
+            "threads": self.threads,
+            "seed": self.seed,
+        }
 
-class World(Protocol):
-    """What the loop needs from outside."""
 
-    def train(self, network: Network, *, seed: int, label: str) -> None:
-        """Train `network` in place, masks respected."""
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run takes place in."""
 
-    def accuracy(self, network: Network) -> float:
-        """On validation data, a fraction."""
+    world: World
+    """Here."""
+    spec: WorldSpec
+    """How others make it."""
+    folder: RunFolder
+    executor: Executor
+    progress: Progress
+    trust: tuple[str, ...] = ()
 
-    def predict(self, network: Network) -> Predictions:
-        """Predicted measurements on the devices that requirements name."""
 
-
-def evolve(
-    ancestor: Network,
-    plan: EvolutionPlan,
-    world: World,
-    folder: RunFolder,
-    *,
-    trust: tuple[str, ...] = (),
-    progress: Progress,
-) -> Offspring:
+def evolve(ancestor: Network, plan: EvolutionPlan, around: Surroundings) -> Offspring:
     """Run or resume the whole evolution and return the offspring that it delivers.
 
-    Finished offspring in `folder` are not made again; the result is the same as without a break.
+    Finished offspring in the run's folder are not made again; the result is the same as without a
+    break.
     """
-    first = folder.find("g01-0") or _add_ancestor(ancestor, plan, world, folder)
-    selected = [first]
+    folder = around.folder
+    first = folder.find("g01-0") or _add_ancestor(ancestor, plan, around)
+    selected, parents = [first], [first]
     stopped = f"all {plan.generations} generations are done"
-    with progress.track("evolve", (plan.generations - 1) * plan.offspring) as task:
-        for generation in range(2, plan.generations + 1):
-            parent = folder.load(selected[-1], trust)
-            litter = []
-            for index in range(1, plan.offspring + 1):
-                identity = f"g{generation:02d}-{index}"
-                child = folder.find(identity)
-                if child is None:
-                    origin = (selected[-1], first.accuracy, identity)
-                    child = _raise(parent, origin, plan, world, folder)
-                    progress.say(_line(child, first))
-                litter.append(child)
-                task.advance(note=f"{identity} {child.accuracy:.4f}")
-            fit = [o for o in litter if holds(o, floors_only=True)]
-            selected.append(fittest(fit or litter))
+    with around.progress.track("evolve", (plan.generations - 1) * plan.offspring) as task:
+        for number in range(2, plan.generations + 1):
+            litter = Generation(number, parents, first, plan, around).raise_all(task)
+            parents = ranked(eligible(litter), plan.selection)[: plan.parents]
+            selected.append(parents[0])
             _keep_selection(folder, selected)
-            if plan.requirements and not fit:
-                stopped = f"no offspring of generation {generation} keeps the accuracy asked for"
+            if plan.requirements and not holds(selected[-1], floors_only=True):
+                stopped = f"no offspring of generation {number} keeps the accuracy asked for"
                 break
             if _has_goals(plan.requirements) and holds(selected[-1]):
-                stopped = f"generation {generation} meets every requirement"
+                stopped = f"generation {number} meets every requirement"
                 break
-    delivered = best(folder.history)
+    delivered = best(in_birth_order(folder.history))
     folder.run.status, folder.run.stopped, folder.run.best = "finished", stopped, delivered.id
     _keep_selection(folder, selected)
     return delivered
@@ -106,11 +129,10 @@ def _keep_selection(folder: RunFolder, selected: list[Offspring]) -> None:
     folder.save()
 
 
-def _add_ancestor(
-    ancestor: Network, plan: EvolutionPlan, world: World, folder: RunFolder
-) -> Offspring:
-    accuracy = world.accuracy(ancestor)
-    facts = _facts(ancestor, accuracy, accuracy, plan, world)
+def _add_ancestor(ancestor: Network, plan: EvolutionPlan, around: Surroundings) -> Offspring:
+    accuracy = around.world.accuracy(ancestor)
+    predictions = around.world.predict(ancestor)
+    parcel = pack(ancestor)
     offspring = Offspring(
         schema=SCHEMA,
         id="g01-0",
@@ -121,75 +143,9 @@ def _add_ancestor(
         epochs=0,
         seconds=0.0,
         network="networks/g01-0.edgenet",
-        **facts,  # type: ignore[arg-type]
+        precision=storage_of(ancestor).precision,
+        weights_sha256=str(msgspec.json.decode(parcel["network.json"])["weights_sha256"]),
+        **facts(counted(ancestor), accuracy, accuracy, plan.requirements, predictions),
     )
-    folder.add(offspring, ancestor)
+    around.folder.add(offspring, parcel)
     return offspring
-
-
-def _raise(
-    parent: Network,
-    origin: tuple[Offspring, float, str],
-    plan: EvolutionPlan,
-    world: World,
-    folder: RunFolder,
-) -> Offspring:
-    """Synthesize, train and keep one offspring; `origin` is (parent, ancestor's accuracy, id)."""
-    mother, ancestor_accuracy, identity = origin
-    generation, index = mother.generation + 1, int(identity.partition("-")[2])
-    started = time.monotonic()
-    child = synthesize(parent, plan.environment, (plan.seed, generation, index))
-    at_birth = world.accuracy(child)
-    world.train(child, seed=plan.seed * 10_000 + generation * 100 + index, label=identity)
-    accuracy = world.accuracy(child)
-    child.description = msgspec.structs.replace(
-        child.description,
-        name=f"{folder.run.parent}-{identity}",
-        lineage=Lineage(
-            generation=generation,
-            parent=parent.description.weights_sha256,
-            seed=plan.seed,
-            command=folder.run.command,
-            versions=folder.run.versions,
-        ),
-        accuracy={"validation": accuracy},
-    )
-    offspring = Offspring(
-        schema=SCHEMA,
-        id=identity,
-        generation=generation,
-        parent=mother.id,
-        seed=plan.seed,
-        accuracy_at_birth=at_birth,
-        epochs=plan.epochs,
-        seconds=round(time.monotonic() - started, 3),
-        network=f"networks/{identity}.edgenet",
-        **_facts(child, accuracy, ancestor_accuracy, plan, world),  # type: ignore[arg-type]
-    )
-    folder.add(offspring, child)
-    return offspring
-
-
-def _facts(
-    network: Network, accuracy: float, ancestor_accuracy: float, plan: EvolutionPlan, world: World
-) -> dict[str, object]:
-    """What is counted and judged of every network alike."""
-    cost = count(network.module, network.description.input_shape)
-    counted: dict[str, float | None] = {
-        "accuracy": accuracy,
-        "synapses": live_synapses(network),
-        "clusters": live_clusters(network),
-        "params": cost.params,
-        "macs": cost.macs,
-        "size_bytes": cost.size_bytes,
-    }
-    verdicts = judge(counted, ancestor_accuracy, plan.requirements, world.predict(network))
-    return {**counted, "requirements": [verdict.document() for verdict in verdicts]}
-
-
-def _line(child: Offspring, ancestor: Offspring) -> str:
-    return (
-        f"{child.id}: accuracy {child.accuracy:.4f} (at birth {child.accuracy_at_birth:.4f}), "
-        f"{ancestor.params / child.params:.2f}x fewer parameters, "
-        f"{ancestor.macs / child.macs:.2f}x fewer MACs"
-    )

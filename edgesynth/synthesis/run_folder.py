@@ -1,13 +1,16 @@
 """The folder of a synthesis run: `run.json`, `history.jsonl`, `networks/`, `best.edgenet`.
 
 An offspring's network is in place before its line is appended, and a line is appended in one
-write, so a killed run loses at most the offspring in training.
+write, so a killed run loses at most the offspring in training. The history is locked while a
+process works on the run.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -16,16 +19,31 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.history import Offspring, Run, read_history, read_run
 from edgesynth.networks import edgenet
 from edgesynth.networks.network import Network
+from edgesynth.synthesis.parcel import Parcel, read_parcel, write_parcel
 from edgesynth_rt.files import write_bytes
 
 
-class RunFolder:
-    """One run on disk."""
+class RunFolder(AbstractContextManager["RunFolder"]):
+    """One run on disk, locked until the context is left."""
 
     def __init__(self, folder: Path, run: Run) -> None:
+        """Raises UserError when the folder cannot be written or another process works on it."""
         self.folder = folder
         self.run = run
         self.history: list[Offspring] = []
+        try:
+            (folder / "networks").mkdir(parents=True, exist_ok=True)
+            self._lines = (folder / "history.jsonl").open("ab")
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lines.close()
+            raise UserError(f"{folder}: another edgesynth works on this run; wait for it") from None
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
 
     @classmethod
     def create(cls, folder: Path, run: Run) -> RunFolder:
@@ -35,10 +53,6 @@ class RunFolder:
         """
         if (folder / "run.json").exists():
             raise UserError(f"{folder} holds a run; add --resume, or choose another --out")
-        try:
-            (folder / "networks").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{folder} cannot be made: {error.strerror}") from None
         created = cls(folder, run)
         created.save()
         return created
@@ -61,10 +75,7 @@ class RunFolder:
             )
         before.plan, before.status, before.stopped = run.plan, "running", ""
         resumed = cls(folder, before)
-        path = folder / "history.jsonl"
-        if path.exists():
-            resumed.history = read_history(path)
-            resumed._drop_cut_line(path)
+        resumed._drop_unfinished()
         resumed.save()
         return resumed
 
@@ -72,18 +83,20 @@ class RunFolder:
         """The finished offspring called `identity`."""
         return next((o for o in self.history if o.id == identity), None)
 
-    def add(self, offspring: Offspring, network: Network) -> None:
+    def add(self, offspring: Offspring, parcel: Parcel) -> None:
         """Keep a finished offspring: its network first, then its line."""
-        edgenet.save(network, self.folder / offspring.network)
-        line = msgspec.json.encode(offspring) + b"\n"
+        write_parcel(parcel, self.folder / offspring.network)
         try:
-            with (self.folder / "history.jsonl").open("ab") as stream:
-                stream.write(line)
-                stream.flush()
-                os.fsync(stream.fileno())
+            self._lines.write(msgspec.json.encode(offspring) + b"\n")
+            self._lines.flush()
+            os.fsync(self._lines.fileno())
         except OSError as error:
             raise UserError(f"{self.folder} cannot be written: {error.strerror}") from None
         self.history.append(offspring)
+
+    def parcel(self, offspring: Offspring) -> dict[str, bytes]:
+        """The network of a finished offspring, to be sent to a worker."""
+        return read_parcel(self.folder / offspring.network)
 
     def load(self, offspring: Offspring, trust: tuple[str, ...]) -> Network:
         """The network of a finished offspring."""
@@ -94,12 +107,14 @@ class RunFolder:
         text = msgspec.json.format(msgspec.json.encode(self.run), indent=2)
         write_bytes(self.folder / "run.json", text + b"\n")
 
-    def _drop_cut_line(self, path: Path) -> None:
-        data = path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if whole != data:
-            write_bytes(path, whole)
-        finished = {Path(o.network).name for o in self.history}
-        for folder in (self.folder / "networks").glob("*"):
-            if folder.name not in finished:  # saved, but killed before its line was written
-                shutil.rmtree(folder, ignore_errors=True)
+    def _drop_unfinished(self) -> None:
+        """Cut a half line off the history, and remove networks and files without one."""
+        path = self.folder / "history.jsonl"
+        self.history = read_history(path)
+        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+        finished = {Path(one.network).name for one in self.history}
+        for network in (self.folder / "networks").iterdir():
+            if network.name not in finished:  # saved, but killed before its line was written
+                shutil.rmtree(network, ignore_errors=True)
+        for left in (*self.folder.glob(".part-*"), *self.folder.glob(".old-*")):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -20,6 +20,7 @@ from edgesynth.core.network import Kept, format_ranges, parse_ranges
 from edgesynth.networks.narrow import is_depthwise, narrow, widths
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.channels import ChannelMap, Labels
+from edgesynth.synthesis.skeleton import skeleton
 
 Live = npt.NDArray[np.bool_]
 
@@ -29,6 +30,16 @@ def shrink(network: Network, channels: ChannelMap, dead: Collection[int]) -> Net
 
     Raises UserError when a layer would lose all its channels or when the network's forward
     depends on written-out channel counts.
+    """
+    child = cut_out(network, channels, dead)
+    _assert_runs(child)
+    return child
+
+
+def cut_out(network: Network, channels: ChannelMap, dead: Collection[int]) -> Network:
+    """As `shrink`, without the check that the result runs.
+
+    Raises UserError when a layer would lose all its channels.
     """
     dead_labels = np.array(sorted(dead), dtype=np.int64)
     module = copy.deepcopy(network.module)
@@ -51,7 +62,6 @@ def shrink(network: Network, channels: ChannelMap, dead: Collection[int]) -> Net
     description = msgspec.structs.replace(network.description, kept=kept)
     child = Network(module, description, masks)
     child.apply_masks()
-    _assert_runs(child)
     return child
 
 
@@ -121,12 +131,24 @@ def _indices(live: Live) -> torch.Tensor:
 
 
 def _assert_runs(network: Network) -> None:
-    network.module.eval()
+    example = network.example_input(2)
     try:
-        with torch.no_grad():
-            network.module(network.example_input(2))
+        _run(skeleton(network.module), example.to("meta"))
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):
+        pass  # it looks at values, or does not run at all: the network itself knows
+    else:
+        network.module.eval()
+        return
+    try:
+        _run(network.module, example)
     except RuntimeError as error:
         raise UserError(
             f"{network.name}: forward() depends on written-out channel counts "
             f"({str(error).splitlines()[0]}); use flatten(1) or view(x.size(0), -1)"
         ) from None
+
+
+def _run(module: nn.Module, example: torch.Tensor) -> None:
+    module.eval()
+    with torch.no_grad():
+        module(example)

@@ -21,6 +21,7 @@ from edgesynth.core.network import Preprocessing
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.progress import Task as Bar
 from edgesynth.tasks.hooks import Hook, Moment
+from edgesynth.tasks.layout import preferred_layout, set_layout
 from edgesynth.tasks.pixels import to_input
 from edgesynth.tasks.source import task_named
 from edgesynth.tasks.task import Task
@@ -62,6 +63,8 @@ def train(
 
     Raises UserError when the checkpoint belongs to another training, or the loss is not finite.
     """
+    layout = preferred_layout(module, dataset.input_shape)
+    set_layout(module, layout)  # before the optimizer's state takes the same layout
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
     )
@@ -78,10 +81,12 @@ def train(
             for step, (images, targets) in enumerate(batches, start=epoch * steps):
                 moment = Moment(seed, step, step / (plan.epochs * steps))
                 _set_rate(optimizer, plan, moment.done)
-                value = _step(partial(task.loss, module, images, targets), optimizer, hooks, moment)
+                loss = partial(task.loss, module, images.to(memory_format=layout), targets)
+                value = _step(loss, optimizer, hooks, moment)
                 _report(bar, step % steps, value, epoch, label)
             if checkpoint:
                 _keep(checkpoint, module, optimizer, identity, epoch + 1)
+    set_layout(module, torch.contiguous_format)
     module.eval()
 
 

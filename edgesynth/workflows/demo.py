@@ -14,6 +14,7 @@ from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.requirement import parse_requirements
 from edgesynth.synthesis.environment import parse_environment
 from edgesynth.synthesis.evolution import EvolutionPlan
+from edgesynth.synthesis.genome import Genome
 from edgesynth.tasks.training import TrainingPlan
 from edgesynth.workflows.bench import bench
 from edgesynth.workflows.check import check
@@ -104,7 +105,7 @@ def _evolution(plan: DemoPlan) -> EvolutionPlan:
     return EvolutionPlan(
         generations=plan.generations,
         offspring=plan.offspring,
-        environment=parse_environment("synapses=0.6"),
+        genome=Genome(parse_environment("synapses=0.6")),
         epochs=plan.epochs,
         requirements=parse_requirements(REQUIREMENTS),
         seed=plan.seed,

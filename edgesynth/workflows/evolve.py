@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,50 +13,21 @@ from edgesynth.core.history import Offspring, Run
 from edgesynth.core.metric import metric_of
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.provenance import command_line, versions
-from edgesynth.data.source import load_dataset
 from edgesynth.networks import edgenet
 from edgesynth.networks.network import Network
-from edgesynth.synthesis.evolution import EvolutionPlan
+from edgesynth.synthesis.evolution import EvolutionPlan, Surroundings
 from edgesynth.synthesis.evolution import evolve as run_evolution
+from edgesynth.synthesis.executor import ExecutorPlan, open_executor
+from edgesynth.synthesis.precision import check_schedule
+from edgesynth.synthesis.raising import fixed_threads
 from edgesynth.synthesis.run_folder import RunFolder
 from edgesynth.synthesis.selection import COUNTED, Predictions, holds
-from edgesynth.tasks.hooks import AfterStep
 from edgesynth.tasks.source import task_named
-from edgesynth.tasks.training import TrainingPlan, train
-from edgesynth.workflows.predict import predict_network
+from edgesynth.tasks.training import TrainingPlan
 from edgesynth.workflows.train import resolve_for
+from edgesynth.workflows.world import WorldSettings, make_world
 
 SCHEMA = "edgesynth.evolution/1"
-
-
-@dataclass
-class _World:
-    """Training and accuracy on one data set, as the evolution sees them."""
-
-    dataset: Dataset
-    training: TrainingPlan
-    devices: tuple[str, ...]
-    progress: Progress
-
-    def train(self, network: Network, *, seed: int, label: str) -> None:
-        train(
-            network.module,
-            self.dataset,
-            network.description.preprocessing,
-            self.training,
-            seed=seed,
-            hooks=[AfterStep(network.apply_masks)],
-            progress=self.progress,
-            label=label,
-        )
-
-    def accuracy(self, network: Network) -> float:
-        preprocessing = network.description.preprocessing
-        task = task_named(self.dataset.task)
-        return task.score(network.module, self.dataset.validation, preprocessing)
-
-    def predict(self, network: Network) -> Predictions:
-        return predict_network(network, self.devices)
 
 
 def evolve(
@@ -68,36 +38,65 @@ def evolve(
     plan: EvolutionPlan,
     training: TrainingPlan,
     weights: Path | None = None,
+    executor: ExecutorPlan | None = None,
     resume: bool = False,
     trust: tuple[str, ...] = (),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Evolve `parent` on `data` in the run folder `out`; see `EvolutionPlan`.
 
-    `out/best.edgenet` is the network that the run delivers: with bounds on cost, the most accurate
-    that meets all; else the one with the fewest MACs that keeps the accuracy asked for. Test data
-    are used once, for the final accuracy of the ancestor and of the delivered network.
+    `executor` says where offspring are raised, which changes no result. With `resume`, a run that
+    `out` holds is gone on with. `out/best.edgenet` is the network that the run delivers: with
+    bounds on cost, the most accurate that meets all; else the one with the fewest MACs that keeps
+    the accuracy asked for. Test data are used once, for the final accuracy of the ancestor and of
+    the delivered network.
 
     Raises UserError for a parent without trained weights, or a run folder of other settings.
     """
     progress = progress or Silent()
-    dataset = load_dataset(data, seed=plan.seed, progress=progress)
-    ancestor = resolve_for(parent, dataset, weights=weights, trust=trust)
-    if not parent.endswith(".edgenet") and weights is None:
-        raise UserError(
-            f"{parent} is not trained; train it first (edgesynth train {parent} --data {data} "
-            "--out parent.edgenet), or give --weights"
-        )
+    settings = _world_settings(data, plan, training)
+    with fixed_threads(plan.threads):
+        world = make_world(msgspec.to_builtins(settings), progress)
+        ancestor = resolve_for(parent, world.dataset, weights=weights, trust=trust)
+        if not parent.endswith(".edgenet") and weights is None:
+            raise UserError(
+                f"{parent} is not trained; train it first (edgesynth train {parent} --data {data} "
+                "--out parent.edgenet), or give --weights"
+            )
+        check_schedule(ancestor, plan.precision)
+        for cost in world.costs().values():
+            cost(ancestor)  # a board that is unknown, or that nothing is predicted for, is told now
+        _refuse_unjudgeable(plan, world.predict(ancestor))
+        factory = ancestor.description.architecture.source.partition("factory:")[2]
+        trust = (*trust, factory) if factory else trust
+        run = _run(ancestor, plan, training, world.dataset)
+        opened = RunFolder.resume if resume and (out / "run.json").exists() else RunFolder.create
+        with (
+            opened(out, run) as folder,
+            open_executor(
+                executor or ExecutorPlan(),
+                world,
+                settings.spec(),
+                offspring=plan.offspring,
+                threads=plan.threads,
+                progress=progress,
+            ) as raising,
+        ):
+            around = Surroundings(world, settings.spec(), folder, raising, progress, trust)
+            delivered = run_evolution(ancestor, plan, around)
+            return _deliver(folder, delivered, world.dataset, trust)
+
+
+def _world_settings(data: str, plan: EvolutionPlan, training: TrainingPlan) -> WorldSettings:
     devices = tuple(sorted({r.device for r in plan.requirements if r.device}))
-    world = _World(dataset, training, devices, progress)
-    _refuse_unjudgeable(plan, world.predict(ancestor))
-    factory = ancestor.description.architecture.source.partition("factory:")[2]
-    trust = (*trust, factory) if factory else trust
-    folder = (RunFolder.resume if resume else RunFolder.create)(
-        out, _run(ancestor, plan, training, dataset)
+    environment = plan.genome.environment.kind
+    return WorldSettings(
+        data=data,
+        data_seed=plan.seed,
+        training=training,
+        devices=devices,
+        budgets=(environment,) if "@" in environment else (),
     )
-    delivered = run_evolution(ancestor, plan, world, folder, trust=trust, progress=progress)
-    return _deliver(folder, delivered, dataset, trust)
 
 
 def _refuse_unjudgeable(plan: EvolutionPlan, predictions: Predictions) -> None:
@@ -118,14 +117,7 @@ def _refuse_unjudgeable(plan: EvolutionPlan, predictions: Predictions) -> None:
 
 
 def _run(ancestor: Network, plan: EvolutionPlan, training: TrainingPlan, dataset: Dataset) -> Run:
-    settings: dict[str, object] = {
-        "generations": plan.generations,
-        "offspring": plan.offspring,
-        "environment": plan.environment.text,
-        "requirements": [requirement.text for requirement in plan.requirements],
-        "seed": plan.seed,
-        "training": msgspec.to_builtins(training),
-    }
+    settings = {**plan.document(), "training": msgspec.to_builtins(training)}
     return Run(
         command=command_line(),
         plan=settings,
@@ -172,6 +164,9 @@ def _deliver(
 
 
 def _summary(offspring: Offspring, tested: dict[str, float]) -> dict[str, Any]:
-    names = ("id", "accuracy", "synapses", "clusters", "params", "macs", "size_bytes")
+    names = (
+        "id", "accuracy", "synapses", "clusters", "params", "macs", "size_bytes", "precision",
+        "quantized_zeros", "weight_bytes", "weight_bytes_with_index",
+    )  # fmt: skip
     facts: dict[str, object] = {name: getattr(offspring, name) for name in names}
     return {**facts, "test_accuracy": tested[offspring.id]}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 
 from edgesynth.core.dataset import Dataset, boxed
 from edgesynth.core.errors import UserError
 from edgesynth.core.metric import metric_of
 from edgesynth.core.network import Lineage, NetworkDescription, Preprocessing
+from edgesynth.core.precision import FULL_PRECISION, PrecisionPolicy
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.provenance import command_line, versions
 from edgesynth.data.source import load_dataset
@@ -19,11 +22,14 @@ from edgesynth.hardware.counting import count
 from edgesynth.networks import edgenet
 from edgesynth.networks.anchors import fit_anchors
 from edgesynth.networks.darknet_weights import is_darknet_weights
+from edgesynth.networks.grid import storage_of
 from edgesynth.networks.network import Network
 from edgesynth.networks.source import resolve
 from edgesynth.networks.zoo_spec import takes
+from edgesynth.synthesis.precision import PrecisionHook, formats_of, restrict
 from edgesynth.tasks.detection import head_of
 from edgesynth.tasks.hooks import AfterStep
+from edgesynth.tasks.pixels import to_input
 from edgesynth.tasks.source import task_named
 from edgesynth.tasks.training import TrainingPlan
 from edgesynth.tasks.training import train as train_module
@@ -37,6 +43,7 @@ def train(
     out: Path,
     *,
     plan: TrainingPlan,
+    precision: PrecisionPolicy = FULL_PRECISION,
     weights: Path | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -47,9 +54,11 @@ def train(
     """Train the network `spec` on `data` and save it as the `.edgenet` folder `out`.
 
     The state is kept in `OUT.checkpoint` after every epoch; `resume` takes it up. Same seed, same
-    machine, same number of threads: same weights.
+    machine, same number of threads: same weights. The network learns under `precision` and is saved
+    on its grid.
 
-    Raises UserError when `out` exists (unless `force`) or network and data do not fit.
+    Raises UserError when `out` exists (unless `force`), network and data do not fit, or `precision`
+    keeps a layer that there is not.
     """
     progress = progress or Silent()
     if out.exists() and not force:
@@ -57,6 +66,7 @@ def train(
     dataset = load_dataset(data, seed=seed, progress=progress)
     torch.manual_seed(seed)
     network = resolve_for(spec, dataset, weights=weights, trust=trust)
+    formats_of(network.module, precision)  # refuses unknown layers before anything is written
     checkpoint = out.with_name(out.name + ".checkpoint")
     if not resume:
         checkpoint.unlink(missing_ok=True)
@@ -67,15 +77,16 @@ def train(
         network.description.preprocessing,
         plan,
         seed=seed,
-        hooks=[AfterStep(network.apply_masks)],
+        hooks=[PrecisionHook(network, precision), AfterStep(network.apply_masks)],
         checkpoint=checkpoint,
         progress=progress,
         label=f"train {network.name}",
     )
-    description = measured(network, dataset, seed)
-    network.description = edgenet.save(Network(network.module, description, network.masks), out)
+    restrict(network, precision, calibration_batches(dataset, network.description.preprocessing))
+    network.description = measured(network, dataset, seed)
+    network.description = description = edgenet.save(network, out)
     checkpoint.unlink(missing_ok=True)
-    cost = count(network.module, description.input_shape)
+    cost, storage = count(network.module, description.input_shape), storage_of(network)
     return {
         "schema": SCHEMA,
         "network": str(out),
@@ -88,8 +99,21 @@ def train(
         "params": cost.params,
         "macs": cost.macs,
         "size_bytes": cost.size_bytes,
+        "precision": storage.precision,
+        "weight_bytes": storage.weight_bytes,
+        "weight_bytes_with_index": storage.bytes_with_index,
         "weights_sha256": network.description.weights_sha256,
     }
+
+
+def calibration_batches(
+    dataset: Dataset, preprocessing: Preprocessing, *, images: int = 512, batch: int = 64
+) -> Iterator[torch.Tensor]:
+    """The first `images` of the train split as a network's inputs, to measure activations on."""
+    count = min(images, len(dataset.train))
+    for start in range(0, count, batch):
+        indices = np.arange(start, min(start + batch, count))
+        yield to_input(dataset.train.images(indices), preprocessing)
 
 
 def resolve_for(

@@ -19,15 +19,16 @@ from edgesynth.report.lineage import Evolution
 from edgesynth.report.pareto import pareto_front
 from edgesynth.report.record import Verdict
 from edgesynth.report.scale import WholeNumbers, linear, logarithmic
+from edgesynth.report.sections.family import family_tree
 from edgesynth.report.words import capital
 
 _FOLDED_FROM = 13
 
 
 def generations(run: Evolution, number: int = 1, of: int = 1) -> Section:
-    """Four charts and the table of offspring of `run`, the `number`th of `of` runs."""
+    """The family tree, charts and the table of offspring of `run`, the `number`th of `of` runs."""
     best = run.best
-    charts = [_training(run)]
+    charts = [family_tree(run), _training(run)]
     if len(run.descent(best)) > 1:
         charts.append(_shrinking(run))
     charts.append(_front(run, "params", "parameters", lambda one: one.params))
@@ -63,7 +64,7 @@ def _offspring_row(run: Evolution, one: Offspring, size_kb: str, seconds: str) -
     birth = "–" if one.accuracy_at_birth is None else f"{one.accuracy_at_birth * 100:.2f}"
     best = one.id == run.best.id
     texts = [
-        one.parent or "–",
+        " × ".join(one.parents) or "–",
         birth,
         f"{one.accuracy * 100:.2f}",
         f"{one.params:,}",
@@ -86,6 +87,8 @@ def _fate(run: Evolution, one: Offspring) -> str:
         return "best"
     if one.parent is None:
         return "ancestor"
+    if one.rejected:
+        return "rejected"
     return "selected" if one.selected else "not selected"
 
 

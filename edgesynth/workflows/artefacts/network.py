@@ -11,8 +11,10 @@ from torch import nn
 
 from edgesynth.core.errors import UserError
 from edgesynth.core.network import NetworkDescription
+from edgesynth.core.precision import Storage
 from edgesynth.hardware.counting import Cost, count
 from edgesynth.networks import edgenet
+from edgesynth.networks.grid import storage_of
 from edgesynth.networks.narrow import widths
 from edgesynth.networks.network import Network
 from edgesynth_rt.files import sha256_of
@@ -43,6 +45,17 @@ def read_network(folder: Path, trust: Collection[str] = ()) -> dict[str, Any]:
         "layers": _layers(network.module, whole, cost),
         "cost": {"params": cost.params, "macs": cost.macs, "size_bytes": cost.size_bytes},
         "synapses": _synapses(network),
+        "storage": _storage(storage_of(network)),
+    }
+
+
+def _storage(storage: Storage) -> dict[str, Any]:
+    return {
+        "precision": storage.precision,
+        "quantized_zeros": storage.zeros,
+        "weight_bytes": storage.weight_bytes,
+        "weight_bytes_with_index": storage.bytes_with_index,
+        "layers": [layer.document() for layer in storage.layers],
     }
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesynth.core.errors import UserError
+from edgesynth.hardware.onnx_graph import parameters
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
+    from onnx import ModelProto, NodeProto, ValueInfoProto
 
 
 def read_onnx(path: Path) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def describe(data: bytes, what: str) -> dict[str, Any]:
         "outputs": [_tensor(value) for value in graph.output],
         "operators": dict(Counter(_operator(node) for node in nodes).most_common()),
         "functions": [f"{each.domain}:{each.name}" for each in model.functions],
-        "params": _parameters(graph),
+        "params": parameters(graph),
     }
 
 
@@ -84,11 +84,3 @@ def _inside(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
 
 def _operator(node: NodeProto) -> str:
     return f"{node.domain}:{node.op_type}" if node.domain else str(node.op_type)
-
-
-def _parameters(graph: GraphProto) -> int:
-    """Elements of all floating-point initializers; integer ones are shapes and axes."""
-    from onnx import TensorProto
-
-    kinds = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
-    return sum(math.prod(t.dims) for t in graph.initializer if t.data_type in kinds)

@@ -10,8 +10,8 @@ import msgspec
 from edgesynth.report.lineage import read_evolution
 
 _SHOWN = (
-    "id", "parent", "generation", "selected", "accuracy_at_birth", "accuracy", "params", "macs",
-    "size_bytes", "synapses", "clusters",
+    "id", "parent", "mate", "generation", "selected", "rejected", "accuracy_at_birth", "accuracy",
+    "params", "macs", "size_bytes", "synapses", "clusters",
 )  # fmt: skip
 
 
