@@ -19,6 +19,7 @@ from edgesynth.data.source import load_dataset
 from edgesynth.networks import edgenet
 from edgesynth.synthesis.environment import parse_environment
 from edgesynth.synthesis.evolution import EvolutionPlan
+from edgesynth.synthesis.genome import Genome
 from edgesynth.tasks.detection import Detection, score_detections
 from edgesynth.tasks.training import TrainingPlan
 from edgesynth.workflows.bench import bench
@@ -139,7 +140,7 @@ def test_it_evolves(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> Non
         plan=EvolutionPlan(
             generations=2,
             offspring=1,
-            environment=parse_environment("synapses=0.6"),
+            genome=Genome(environment=parse_environment("synapses=0.6")),
             epochs=4,
             requirements=parse_requirements(["accuracy_loss<=60"]),
             seed=0,

@@ -74,16 +74,18 @@ def run(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def step(command: list[str], folder: Path) -> dict[str, Any]:
     """One command: how long it took, and its document."""
-    printed = io.StringIO()
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # commands write bytes, too
     started = time.monotonic()
     with contextlib.redirect_stdout(printed):
         code = edgesynth([*command, "--json", "--quiet"])
     seconds = time.monotonic() - started
+    printed.seek(0)
+    text = printed.read()
     print(f"{command[0]}: exit {code}, {seconds:.0f} s", file=sys.stderr)
     if code:
-        raise SystemExit(f"{' '.join(command)}: {printed.getvalue()}")
+        raise SystemExit(f"{' '.join(command)}: {text}")
     shown = [part.replace(str(folder), "DIR") for part in command]
-    document = json.loads(printed.getvalue().replace(str(folder), "DIR"))
+    document = json.loads(text.replace(str(folder), "DIR"))
     return {"command": shown, "seconds": round(seconds, 1), "document": document}
 
 

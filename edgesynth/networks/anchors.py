@@ -17,6 +17,7 @@ _ROUNDS = 100
 def fit_anchors(split: BoxedSplit, stride: int, *, count: int = COUNT) -> str:
     """`count` anchors for the objects of (up to 5,000 images of) `split`, smallest first.
 
+    Fewer where the objects have fewer sizes.
     In cells of `stride` pixels, as `region_head.parse_anchors` reads them; the same every time.
     Raises UserError when the images hold no object.
     """
@@ -48,5 +49,6 @@ def cluster_sizes(sides: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.
         if np.array_equal(moved, centres):
             break
         centres = moved
-    ordered: npt.NDArray[np.float64] = centres[np.argsort(centres.prod(1), kind="stable")]
+    different = np.unique(centres, axis=0)
+    ordered: npt.NDArray[np.float64] = different[np.argsort(different.prod(1), kind="stable")]
     return ordered

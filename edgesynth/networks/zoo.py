@@ -183,7 +183,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "in_channels": (1, 1024),
     "width": (1 / 64, 8.0),
     "dropout": (0.0, 0.9),
-    "stride": (0, 16),
+    "stride": (0, 32),
 }
 
 
