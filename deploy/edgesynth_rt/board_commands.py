@@ -8,9 +8,11 @@ import numpy as np
 
 from edgesynth_rt import files, host
 from edgesynth_rt.benchmark import Timing, make_record, measure_one, setting
+from edgesynth_rt.boxed_images import read_boxed_images
 from edgesynth_rt.bundle import open_bundle
 from edgesynth_rt.errors import MeasurementError, MissingError, UserError
 from edgesynth_rt.evaluate import evaluate
+from edgesynth_rt.evaluate_boxes import evaluate_boxes
 from edgesynth_rt.labelled_images import read_images
 from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
 from edgesynth_rt.powered import PowerPlan, open_sampler, total_rails
@@ -85,7 +87,6 @@ def run(options, say):
 def bench(options, say):
     """The record of a bundle on this machine."""
     with open_bundle(options.bundle) as bundle:
-        data = read_images(options.data) if options.data else None
         runner, versions = open_runner(options, bundle, say)
         verify_golden(runner, bundle)
         batch = fixed_batch(bundle, options.batch)
@@ -95,8 +96,8 @@ def bench(options, say):
         power = PowerPlan(options.power, options.idle, options.until_ci, options.lock_clocks)
         where = setting(runner, versions)
         accuracy = {"not_measured": "no --data was given"}
-        if data is not None:  # before the timing, so that data that do not fit are refused at once
-            found = evaluate(runner, bundle, lambda indices: data[0][indices], data[1])
+        if options.data:  # before the timing, so that data that do not fit are refused at once
+            found = _evaluate(runner, bundle, options.data)
             accuracy = dict(found, data=options.data_name, split="test")
         say("measuring %s with %s" % (bundle.name, runner.name))
         outcome = measure_one(runner, bundle, batch, timing, power, where.device)
@@ -158,6 +159,21 @@ def open_runner(options, bundle, say):
         runner, _ = _open(backend, options, bundle)
         return runner, backend.software()
     return OnnxRuntimeRunner(bundle, getattr(options, "threads", 1)), {}
+
+
+def _evaluate(runner, bundle, path):
+    """The figure of merit of the bundle's task on the data set at `path`."""
+    if bundle.manifest["task"] == "detection":
+        images, objects = read_boxed_images(path)
+        return evaluate_boxes(
+            runner,
+            bundle,
+            lambda indices: images[indices],
+            lambda indices: [objects[index] for index in indices],
+            len(images),
+        )
+    images, labels = read_images(path)
+    return evaluate(runner, bundle, lambda indices: images[indices], labels)
 
 
 def _tensorrt(options, say):

@@ -30,19 +30,30 @@ def evaluate(runner, bundle, images, labels, watch=lambda done: None):
     right = 0
     for first in range(0, len(labels), PIECE):
         indices = np.arange(first, min(first + PIECE, len(labels)))
-        pixels = images(indices)
-        wanted = bundle.inputs[0]["shape"][1:]
-        if list(pixels.shape[1:]) != list(wanted):
-            raise UserError(
-                "bundle %s takes images of shape %s, the data set has %s; "
-                "give the data it was made for" % (bundle.path, wanted, list(pixels.shape[1:]))
-            )
-        inputs = {bundle.inputs[0]["name"]: bundle.preprocess(pixels)}
+        inputs = preprocessed(bundle, images(indices))
         logits = run_samples(runner, inputs, PIECE)[bundle.outputs[0]["name"]]
         right += int((logits.argmax(axis=1) == labels[indices]).sum())
         watch(len(indices))
     n = len(labels)
     return {"value": right / n, "n": n, "right": right, "ci95": list(wilson(right, n))}
+
+
+def preprocessed(bundle, pixels):
+    """The bundle's input for uint8 images (n, channels, height, width), as a dict by its name.
+
+    Raises UserError when the bundle has several inputs or takes images of another shape.
+    """
+    if len(bundle.inputs) != 1:
+        raise UserError(
+            "bundle %s has %d inputs, images make one" % (bundle.path, len(bundle.inputs))
+        )
+    wanted = bundle.inputs[0]["shape"][1:]
+    if list(pixels.shape[1:]) != list(wanted):
+        raise UserError(
+            "bundle %s takes images of shape %s, the data set has %s; "
+            "give the data it was made for" % (bundle.path, wanted, list(pixels.shape[1:]))
+        )
+    return {bundle.inputs[0]["name"]: bundle.preprocess(pixels)}
 
 
 def _check_classifier(bundle):

@@ -43,6 +43,7 @@ def check_manifest(document, where):
     _check_policy(root)
     _check_golden(root["golden"])
     _check_preprocessing(root)
+    _check_postprocessing(root)
     for label in root["labels"].items():
         label.text(200)
     _check_accuracy(root["accuracy"])
@@ -143,6 +144,41 @@ def _check_preprocessing(root):
         deviation.number(1e-12, 1e12)
     if len(means) != len(deviations):
         raise field["std"].refuse("as long as mean (%d)" % len(means))
+
+
+def _check_postprocessing(root):
+    """How a detection network's outputs become objects; each decoder checks the rest of it."""
+    field = root.given("postprocessing")
+    if field is None:
+        if root["task"].value == "detection":
+            root["postprocessing"].object()
+        return
+    kind = field["kind"].text(100)
+    field["classes"].integer(1, _MAX_EXTENT)
+    if kind in _HEADS:
+        field["stride"].integer(1, 1 << 16)
+        _HEADS[kind](field)
+    for share in ("nms_iou", "least_coverage"):
+        if field.given(share):
+            field[share].number(0, 1)
+
+
+def _check_region(field):
+    for anchor in field["anchors"].items(least=1, most=1000):
+        for side in anchor.items(least=2, most=2):
+            side.number(1e-6, 1e6)
+
+
+def _check_coverage(field):
+    if field.given("clustering"):
+        field["clustering"].one_of(["nms", "group"])
+    if field.given("eps"):
+        field["eps"].number(0, 10)
+    if field.given("min_boxes"):
+        field["min_boxes"].integer(0, 1000)
+
+
+_HEADS = {"region": _check_region, "coverage": _check_coverage}
 
 
 def _check_accuracy(field):

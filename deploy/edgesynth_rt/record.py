@@ -280,6 +280,8 @@ def _check_accuracy(field, kind):
     if _absent(field):
         return
     field["value"].number(0, 1)
+    if field.given("metric"):
+        field["metric"].text(100)
     if kind != "predicted":
         field["n"].integer(1, _MAX_COUNT)
         field["data"].text()

@@ -110,7 +110,7 @@ def _show(document: dict[str, Any], console: Console) -> None:
     for column, justify in (("", "left"), ("ancestor", "right"), ("best", "right"), ("", "right")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for name in ("test_accuracy", "accuracy"):
-        label = name.replace("_", " ") if name == "test_accuracy" else "validation accuracy"
+        label = f"{'test' if name == 'test_accuracy' else 'validation'} {document['metric']}"
         change = f"{100 * (best[name] - ancestor[name]):+.2f} pt"
         table.add_row(label, f"{ancestor[name]:.4f}", f"{best[name]:.4f}", change)
     table.add_row("precision", ancestor["precision"], best["precision"], "")

@@ -21,6 +21,8 @@ _LABELS = {
     "size_bytes": "size",
 }
 
+_LEVELS = ("easy", "moderate", "hard")
+
 
 def show_record(record: Mapping[str, Any], console: Console) -> None:
     """One record: latency, throughput, energy, accuracy, cost, verdicts, doubts."""
@@ -102,9 +104,12 @@ def _sentence(entry: Mapping[str, Any]) -> str:
 
 
 def _accuracy(found: Mapping[str, Any]) -> str:
-    text = _found(found, "value", "")
+    text = _found(found, "value", found.get("metric", "") if "value" in found else "")
     if "n" in found:
         text += f" of {found['n']:,} ({found['data']}, {found['split']})"
+    if "kitti" in found:
+        levels = (f"{word} {_figure(found['kitti'][word], '')}" for word in _LEVELS)
+        text += f"; KITTI AP {', '.join(levels)}"
     return escape(text)
 
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @seed_option
 @output_options
 def command(network: str, out: Path, output: Output, **options: Any) -> None:
-    """Train NETWORK: a zoo name, a .edgenet folder, or package.module:factory.
+    """Train NETWORK: a zoo name, a .edgenet folder, a darknet .cfg, or package.module:factory.
+
+    Arguments of a zoo network follow its name: yolov2:width=0.125,stride=16.
 
     \b
     Example:
@@ -50,7 +52,7 @@ def command(network: str, out: Path, output: Output, **options: Any) -> None:
     def show(console: Console) -> None:
         accuracy = document["accuracy"]
         console.print(
-            f"{document['network']}: test accuracy {accuracy['test']:.4f} "
+            f"{document['network']}: test {document['metric']} {accuracy['test']:.4f} "
             f"(validation {accuracy['validation']:.4f}), {document['params']:,} parameters, "
             f"{document['macs']:,} MACs, {document['precision']} weights of "
             f"{document['weight_bytes']:,} bytes"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgesynth.core.metric import ACCURACY
 from edgesynth.core.verdicts import record_values
 from edgesynth_rt.statistics import MIN_SAMPLES, difference, share_difference
 
@@ -100,7 +101,7 @@ def _differences(
     if base_ms is not None and other_ms is not None and base["batch"] == other["batch"]:
         paired = _same_run(base, other) and len(base_ms) == len(other_ms)
         found += _latency_differences(base_ms, other_ms, paired)
-    if all("n" in record["accuracy"] for record in records):
+    if all(_is_share(record["accuracy"]) for record in records):
         a, b = base["accuracy"], other["accuracy"]
         low, high = share_difference(
             round(a["value"] * a["n"]), a["n"], round(b["value"] * b["n"]), b["n"]
@@ -117,6 +118,11 @@ def _differences(
             }
         )
     return found
+
+
+def _is_share(accuracy: Mapping[str, Any]) -> bool:
+    """Whether this is so many right of n; a mean average precision is not."""
+    return "n" in accuracy and accuracy.get("metric", ACCURACY) == ACCURACY
 
 
 def _latency_differences(

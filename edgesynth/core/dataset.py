@@ -6,7 +6,7 @@ What lies beside the images is the task's: a class for classification, boxes for
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,18 @@ class BoxedSplit(Images, Protocol):
 
     def boxes(self, indices: npt.NDArray[np.int64]) -> list[Boxes]:
         """The objects of the images at `indices`."""
+        ...
+
+
+class GradedSplit(BoxedSplit, Protocol):
+    """Images whose objects have a difficulty, for KITTI's own evaluation."""
+
+    def levels(self, indices: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+        """Of each object 0 easy, 1 moderate, 2 hard, 3 beyond."""
+        ...
+
+    def vertical_scales(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Pixels of the original image per pixel of what `images` gives, shape (len(indices),)."""
         ...
 
 
@@ -103,4 +115,12 @@ def boxed(split: Images) -> BoxedSplit:
     """
     if not hasattr(split, "boxes"):
         raise UserError("these data have no boxes; detection needs them")
+    return split  # type: ignore[return-value]
+
+
+def graded(split: Images) -> GradedSplit | None:
+    """`split` as one whose objects have a difficulty; None when they have none."""
+    known: Any = split
+    if not len(split) or not hasattr(split, "levels") or known.levels(np.array([0]))[0] is None:
+        return None
     return split  # type: ignore[return-value]

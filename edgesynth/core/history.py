@@ -110,6 +110,8 @@ class Run(msgspec.Struct, kw_only=True):
     """Name of the ancestor."""
     parent_sha256: str
     data: str
+    metric: str = "accuracy"
+    """What `accuracy` is in every line, see `core.metric`."""
     versions: dict[str, str]
     selected: list[str] = []
     """Ids chosen by natural selection, one per generation, the ancestor first."""

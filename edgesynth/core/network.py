@@ -13,7 +13,8 @@ SCHEMA = "edgesynth.network/1"
 
 
 class Architecture(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Where the module comes from: `zoo:NAME` or `factory:PACKAGE.MODULE:FUNCTION`."""
+    """Where the module comes from: `zoo:NAME`, `factory:PACKAGE.MODULE:FUNCTION`, or `darknet:cfg`
+    with a configuration's text as the argument `cfg`."""
 
     source: str
     arguments: dict[str, int | float | str | bool] = {}

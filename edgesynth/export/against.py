@@ -17,9 +17,9 @@ from edgesynth.export.from_onnx import read_onnx
 from edgesynth.export.golden import noise_pixels, preprocess, random_inputs
 from edgesynth.export.onnx_file import serialize
 from edgesynth.export.session import Arrays, Session, Tensor
-from edgesynth.networks import zoo
 from edgesynth.networks.activations import float_inputs
 from edgesynth.networks.source import resolve
+from edgesynth.networks.zoo_spec import is_zoo_spec
 from edgesynth_rt.bundle import Bundle
 
 
@@ -73,12 +73,14 @@ def _source_outputs(bundle: Bundle, against: Against, inputs: Arrays, names: lis
         raise UserError(
             f"{bundle.path} takes no single image, so only an ONNX file can be compared with it"
         )
-    if against.network in zoo.names() and against.weights is None:
+    if is_zoo_spec(against.network) and against.weights is None:
         raise UserError(
             f"{against.network} alone has random weights; give its --weights or its .edgenet folder"
         )
     outputs = bundle.single_stage.outputs
-    classes = tuple(bundle.labels) or tuple(map(str, range(outputs[0]["shape"][-1])))
+    head = bundle.manifest.get("postprocessing")
+    count = head["classes"] if head else outputs[0]["shape"][-1]
+    classes = tuple(bundle.labels) or tuple(map(str, range(count)))
     network = resolve(
         against.network,
         weights=against.weights,

@@ -143,6 +143,7 @@ def _write_files(
         "operators": _operators(candidate),
         "golden": _golden(candidate, hashlib.sha256(golden).hexdigest()),
         "preprocessing": _preprocessing(candidate),
+        **({"postprocessing": candidate.postprocessing} if candidate.postprocessing else {}),
         "labels": list(candidate.labels),
         "accuracy": dict(candidate.accuracy),
         "cost": dict(candidate.cost),

@@ -43,6 +43,8 @@ class Candidate:
     """Share of an output's range by which two implementations may differ."""
     warnings: tuple[str, ...] = field(default=())
     """What the user should know about the way it was made."""
+    postprocessing: Mapping[str, object] | None = None
+    """Of a detection network: how its outputs become objects, see `detection_decode`."""
 
 
 def is_classifier(outputs: Arrays) -> bool:
@@ -57,11 +59,13 @@ def checked_labels(labels: tuple[str, ...], outputs: Arrays, origin: str) -> tup
     """
     if not labels or not is_classifier(outputs):
         return labels
-    output = next(iter(outputs.values()))
-    if output.shape[1] != len(labels):
-        raise UserError(
-            f"{origin} has {len(labels)} labels for a network with {output.shape[1]} classes"
-        )
+    return counted_labels(labels, next(iter(outputs.values())).shape[1], origin)
+
+
+def counted_labels(labels: tuple[str, ...], classes: int, origin: str) -> tuple[str, ...]:
+    """`labels`, when they are none or as many as `classes`; UserError otherwise."""
+    if labels and len(labels) != classes:
+        raise UserError(f"{origin} has {len(labels)} labels for a network with {classes} classes")
     return labels
 
 

@@ -18,6 +18,7 @@ from edgesynth.export.candidate import (
     Batch,
     Candidate,
     checked_labels,
+    counted_labels,
     is_classifier,
     require_finite,
 )
@@ -28,6 +29,7 @@ from edgesynth.export.session import Arrays, Session
 from edgesynth.hardware.counting import count
 from edgesynth.hardware.target import Target
 from edgesynth.networks.network import Network
+from edgesynth.tasks.detection import has_head, head_of
 
 
 def from_network(
@@ -69,15 +71,20 @@ def from_network(
     outputs = run_network(network, inputs, names)
     require_finite(outputs, network.name)
     cost = count(network.module, description.input_shape)
+    head = head_of(network.module).postprocessing() if has_head(network.module) else None
     return Candidate(
         name=network.name,
-        task=description.task if is_classifier(outputs) else UNKNOWN_TASK,
+        task=_task(network, outputs),
         model=exported.model,
         batch=batch,
         golden_inputs=inputs,
         golden_outputs=outputs,
         preprocessing=preprocessing,
-        labels=checked_labels(labels, outputs, network.name),
+        labels=(
+            checked_labels(labels, outputs, network.name)
+            if head is None
+            else counted_labels(labels, head["classes"], network.name)
+        ),
         accuracy={
             **description.accuracy,
             **({"data": description.data} if description.data else {}),
@@ -85,10 +92,17 @@ def from_network(
         cost={"params": cost.params, "macs": cost.macs, "size_bytes": cost.size_bytes},
         parent=description.weights_sha256 or None,
         versions=versions("torch", "onnx"),
+        postprocessing=head,
         precision=carried.document,
         range_tolerance=carried.range_tolerance,
         warnings=(*exported.warnings, *carried.notes),
     )
+
+
+def _task(network: Network, outputs: Arrays) -> str:
+    if has_head(network.module):
+        return "detection"
+    return network.description.task if is_classifier(outputs) else UNKNOWN_TASK
 
 
 def run_network(network: Network, inputs: Arrays, names: Sequence[str]) -> Arrays:

@@ -110,9 +110,11 @@ def bundle_paths(sources: Sequence[str], out: Path | None, name: str | None) -> 
 
 
 def name_of(source: str) -> str:
-    """`nets.resnet:tiny` and `/models/tiny.onnx` and `tiny.edgenet` are all called `tiny`."""
-    if ":" in source and not source.endswith((".onnx", ".edgenet")):
-        return source.rpartition(":")[2]
+    """`nets.resnet:tiny` and `/models/tiny.onnx` and `tiny.edgenet` are all called `tiny`, and
+    `yolov2:width=0.5` is called `yolov2`."""
+    if ":" in source and not source.endswith((".onnx", ".edgenet", ".cfg")):
+        before, _, behind = source.rpartition(":")
+        return before if "=" in behind else behind
     return Path(source).stem or source
 
 

@@ -22,11 +22,14 @@ from edgesynth.core.factory import import_factory
 from edgesynth.core.network import SCHEMA, Architecture, Kept, NetworkDescription, parse_ranges
 from edgesynth.networks import zoo
 from edgesynth.networks.activations import quantize_inputs
+from edgesynth.networks.darknet_network import DarknetNetwork
 from edgesynth.networks.grid import check_grid
 from edgesynth.networks.narrow import narrow, widths
 from edgesynth.networks.network import Network
 from edgesynth_rt.files import new_folder, sha256_of, write_bytes
 
+DARKNET = "darknet:cfg"
+"""Architecture of a darknet configuration, whose text is the argument `cfg`."""
 _MASK = "mask/"
 _SCALE = "scale/"
 
@@ -153,6 +156,8 @@ def build(architecture: Architecture, folder: Path, trust: Collection[str]) -> n
     kind, _, name = architecture.source.partition(":")
     if kind == "zoo":
         return zoo.build(name, **architecture.arguments)
+    if architecture.source == DARKNET:
+        return DarknetNetwork(str(architecture.arguments.get("cfg", "")), f"network {folder}: cfg")
     if kind != "factory":
         raise UserError(f'network {folder}: architecture "{architecture.source}" is unknown')
     if name not in trust:

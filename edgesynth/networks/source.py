@@ -1,10 +1,10 @@
-"""From what a user writes (zoo name, `.edgenet` folder, `package.module:factory`) to a network."""
+"""From what a user writes (zoo name, `.edgenet` folder, ...) to a network."""
 
 from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,12 @@ from edgesynth.core.errors import UserError, nearest
 from edgesynth.core.factory import import_factory, is_factory
 from edgesynth.core.network import Architecture, NetworkDescription, Preprocessing
 from edgesynth.networks import edgenet, zoo
+from edgesynth.networks.darknet_config import read_config
+from edgesynth.networks.darknet_network import DarknetNetwork
+from edgesynth.networks.darknet_weights import is_darknet_weights, load_darknet_weights
+from edgesynth.networks.edgenet import DARKNET
 from edgesynth.networks.network import Network
+from edgesynth.networks.zoo_spec import is_zoo_spec, parse_zoo_spec
 
 
 def resolve(
@@ -27,21 +32,26 @@ def resolve(
     input_shape: tuple[int, int, int] | None = None,
     classes: tuple[str, ...] | None = None,
     preprocessing: Preprocessing | None = None,
+    arguments: Mapping[str, zoo.Argument] | None = None,
     trust: Collection[str] = (),
 ) -> Network:
-    """The network that `spec` names.
+    """The network that `spec` names: a zoo name, with arguments or without (`yolov2:width=0.25`), a
+    `.edgenet` folder, a darknet `.cfg` file, or `package.module:factory`.
 
     `input_shape` (channels, height, width) and `classes` fit a zoo network to the data and are
-    needed for a factory; `weights` is a state dict as `.safetensors` or by `torch.save`. Naming a
-    factory on the command line is trust in it.
+    needed for a factory; `arguments` are more of a zoo network's, where `spec` does not give them.
+    `weights` is a state dict as `.safetensors` or by `torch.save`, or darknet's `.weights`. Naming
+    a factory on the command line is trust in it.
 
     Raises UserError when the name is unknown or the weights do not fit.
     """
     if spec.endswith(".edgenet") or Path(spec).is_dir():
         network = edgenet.load(Path(spec), trust=trust)
     else:
-        network = _build(spec, input_shape, classes, preprocessing)
-    if weights is not None:
+        network = _build(spec, input_shape, classes, preprocessing, arguments or {})
+    if weights is not None and is_darknet_weights(weights):
+        load_darknet_weights(network.module, weights)
+    elif weights is not None:
         edgenet.load_weights(network.module, read_state_dict(weights), f"weights {weights}")
     return network
 
@@ -51,18 +61,27 @@ def _build(
     input_shape: tuple[int, int, int] | None,
     classes: tuple[str, ...] | None,
     preprocessing: Preprocessing | None,
+    arguments: Mapping[str, zoo.Argument],
 ) -> Network:
-    if spec in zoo.names():
-        entry = zoo.entry(spec)
+    if is_zoo_spec(spec):
+        name, given = parse_zoo_spec(spec)
+        entry = zoo.entry(name)
         input_shape = input_shape or entry.input_shape
         classes = classes or tuple(str(index) for index in range(entry.classes))
-        arguments: dict[str, int | float | str | bool] = {
+        fitted: dict[str, zoo.Argument] = {
             "classes": len(classes),
             "in_channels": input_shape[0],
-            "image": input_shape[1],
+            "image": min(input_shape[1:]),
         }
-        module = zoo.build(spec, **arguments)
-        architecture, name = Architecture(f"zoo:{spec}", arguments), spec
+        fitted |= {**arguments, **given}
+        module = zoo.build(name, **fitted)
+        architecture = Architecture(f"zoo:{name}", fitted)
+    elif spec.endswith(".cfg"):
+        text = read_config(Path(spec))
+        module, name = DarknetNetwork(text, spec), Path(spec).stem
+        input_shape = input_shape or module.input_shape
+        classes = classes or tuple(str(index) for index in range(module.head.classes))
+        architecture = Architecture(DARKNET, {"cfg": text})
     elif is_factory(spec):
         factory = import_factory(spec)
         if input_shape is None:
@@ -74,7 +93,7 @@ def _build(
     else:
         raise UserError(
             f'no network "{spec}"; {nearest(spec, zoo.names())}, '
-            "or give a .edgenet folder or package.module:factory"
+            "or give a .edgenet folder, a darknet .cfg file or package.module:factory"
         )
     channels = input_shape[0]
     plain = Preprocessing(mean=(0.0,) * channels, std=(1.0,) * channels)
@@ -84,6 +103,7 @@ def _build(
         input_shape=input_shape,
         classes=classes or (),
         preprocessing=preprocessing or plain,
+        task="detection" if hasattr(module, "head") else "classification",
     )
     return Network(module, description)
 

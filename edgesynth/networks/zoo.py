@@ -1,9 +1,9 @@
 """The zoo: networks by name, with the figures that were published for them.
 
 Every builder takes `classes`, `in_channels`, `width` (multiplies all inner channel counts; 0.5
-makes a small network) and `image` (side of the square input in pixels: small inputs get the
-small-image variant). Some take more: `dropout`, `lrn`, `batch_norm`, `version`. Weights start from
-He initialization with torch's global generator.
+makes a small network) and `image` (shorter side of the input in pixels: small inputs get the
+small-image variant). Some take more: `dropout`, `lrn`, `batch_norm`, `version`, `stride`. Weights
+start from He initialization with torch's global generator.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from torch import nn
 
 from edgesynth.core.errors import UserError, nearest
 from edgesynth.networks.alexnet import AlexNet
+from edgesynth.networks.detectnet import DetectNet
 from edgesynth.networks.googlenet import GoogLeNet
 from edgesynth.networks.lenet import LeNet5
 from edgesynth.networks.overfeat import OverFeat
 from edgesynth.networks.resnet import ResNet20, ResNet50
 from edgesynth.networks.squeezenet import SqueezeNet
 from edgesynth.networks.vgg import vgg16, vgg19
+from edgesynth.networks.yolov2 import YOLOv2
 
 Argument = int | float | str | bool
 
@@ -118,6 +120,17 @@ _ENTRIES = {
             smallest_image=8,
         ),
         Entry(
+            name="detectnet",
+            builder=DetectNet,
+            input_shape=(3, 384, 1248),
+            classes=1,
+            paper="NVIDIA DIGITS 4; Caffe examples/kitti/detectnet_network.prototxt",
+            params=5_978_677,
+            macs=18_605_223_936,
+            source="googlenet without its classifier, and 1 x 1 heads; MACs by hand from the file",
+            smallest_image=8,
+        ),
+        Entry(
             name="squeezenet",
             builder=SqueezeNet,
             input_shape=_IMAGENET,
@@ -150,6 +163,18 @@ _ENTRIES = {
             source="0.27M parameters: arXiv 1512.03385, table 6; MACs by hand from the paper",
             smallest_image=4,
         ),
+        Entry(
+            name="yolov2",
+            builder=YOLOv2,
+            input_shape=(3, 416, 416),
+            classes=20,
+            paper="arXiv 1612.08242; darknet cfg/yolov2-voc.cfg",
+            params=50_655_389,
+            macs=14_680_167_424,
+            source="by hand from the cfg; darknet's own count for 608 pixels and 80 classes is "
+            "62.94 billion operations, twice our 31,469,126,656",
+            smallest_image=32,
+        ),
     )
 }
 
@@ -158,6 +183,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "in_channels": (1, 1024),
     "width": (1 / 64, 8.0),
     "dropout": (0.0, 0.9),
+    "stride": (0, 32),
 }
 
 

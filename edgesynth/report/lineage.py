@@ -9,6 +9,7 @@ import msgspec
 
 from edgesynth.core.errors import UserError
 from edgesynth.core.history import Offspring, Run, in_birth_order, read_history, read_run
+from edgesynth.core.metric import ACCURACY
 from edgesynth.report.record import Verdict
 
 HISTORY = "history.jsonl"
@@ -40,6 +41,11 @@ class Evolution:
             if one.id == named:
                 return one
         return ([self.ancestor] + [one for one in self.offspring if one.selected])[-1]
+
+    @property
+    def metric(self) -> str:
+        """What the accuracy of every offspring is."""
+        return self.run.metric if self.run else ACCURACY
 
     @property
     def selected(self) -> list[Offspring]:

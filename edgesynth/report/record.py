@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from edgesynth.core.metric import ACCURACY
+
 Positive = Annotated[float, msgspec.Meta(ge=1e-12, le=1e15)]
 """Milliseconds, millijoules, inferences per second: what is beyond these ends is a mistake."""
 NotNegative = Annotated[float, msgspec.Meta(ge=0, le=2.0**64)]
@@ -59,14 +61,24 @@ class Energy(msgspec.Struct, frozen=True):
     not_predicted: str | None = None
 
 
+class Difficulties(msgspec.Struct, frozen=True):
+    """KITTI's average precision by difficulty, means over the classes."""
+
+    easy: Fraction | None = None
+    moderate: Fraction | None = None
+    hard: Fraction | None = None
+
+
 class Accuracy(msgspec.Struct, frozen=True):
     """A fraction on `n` samples of a split, or the reason why there is none."""
 
     value: Fraction | None = None
+    metric: str = ACCURACY
     n: int | None = None
     data: str | None = None
     split: str | None = None
     not_measured: str | None = None
+    kitti: Difficulties | None = None
 
 
 class Cost(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgesynth.core.history import Offspring
+from edgesynth.core.metric import ACCURACY
 from edgesynth.report.evidence import Evidence, Finding
 from edgesynth.report.lineage import Evolution
 from edgesynth.report.record import Cost
@@ -48,6 +49,8 @@ class Subject:
     findings: tuple[Finding, ...] = ()
     test_accuracy: float | None = None
     """Of the run, a fraction."""
+    metric: str = ACCURACY
+    """What the run's accuracies are."""
 
     @property
     def cost(self) -> Cost:
@@ -137,7 +140,7 @@ def _taken(run: Evolution, offspring: Offspring, ink: str, bundles: list[list[Fi
         bundles.remove(bundle)
     findings = tuple(finding for bundle in own for finding in bundle)
     name = findings[0].record.bundle.name if findings else _name(run, offspring)
-    return Subject(name, ink, offspring, findings, run.test_accuracy(offspring))
+    return Subject(name, ink, offspring, findings, run.test_accuracy(offspring), run.metric)
 
 
 def _name(run: Evolution, offspring: Offspring) -> str:

@@ -1,4 +1,4 @@
-"""Documents of any shape as one line of words, for provenance."""
+"""Documents of any shape as one line of words, for provenance; and names as titles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import Any
 def in_words(document: Mapping[str, Any]) -> str:
     """Every known value with its place: {"cpu": {"cores": 4}} -> `cpu cores 4`."""
     return ", ".join(f"{name} {value}" for name, value in _flat(document))
+
+
+def capital(metric: str) -> str:
+    """The name of a figure of merit at the start of a line: `Accuracy`, but `mAP@0.5`."""
+    return metric.capitalize() if metric.islower() else metric
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -10,7 +10,8 @@ known to treat channels apart, are frozen: they are never removed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from edgesynth.networks.narrow import is_depthwise, widths
+from edgesynth.networks.reorg import GROUP, Reorg
 from edgesynth.synthesis.skeleton import skeleton
 
 Labels = npt.NDArray[np.int64]
@@ -95,7 +97,7 @@ def _trace(module: nn.Module, example: torch.Tensor) -> ChannelMap:
     module.eval()
     try:
         tracer = _Tracer(module, example)
-        with torch.no_grad(), tracer:
+        with torch.no_grad(), tracer, tracer.watching(module):
             output = module(example)
         return tracer.finish(output)
     finally:
@@ -118,8 +120,35 @@ class _Tracer(TorchFunctionMode):
         self._tied: list[int] = []
         self._frozen: list[int] = []
         self._map = ChannelMap()
+        self._inside: nn.Module | None = None
         self._labels: dict[int, tuple[torch.Tensor, Labels]] = {}  # keeps tensors, so ids stay
         self._set(example, self._fresh(example.shape[1], frozen=True))
+
+    @contextmanager
+    def watching(self, module: nn.Module) -> Iterator[None]:
+        """Look at every `Reorg` of `module` from outside; its own reshapes say nothing."""
+        handles = []
+        for layer in module.modules():
+            if isinstance(layer, Reorg):
+                handles.append(layer.register_forward_pre_hook(self._enter))
+                handles.append(layer.register_forward_hook(self._leave))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _enter(self, layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        self._inside = layer
+
+    def _leave(
+        self, layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
+    ) -> None:
+        self._inside = None
+        labels = self._get(inputs[0])
+        if labels is not None:  # four channels go together, and each comes back four times
+            self._tie(labels, np.repeat(labels[::GROUP], GROUP))
+            self._set(output, np.tile(labels, GROUP))
 
     def __torch_function__(
         self,
@@ -129,6 +158,8 @@ class _Tracer(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if self._inside is not None:
+            return func(*args, **kwargs)
         name = func.__name__.strip("_") if func.__name__ not in _QUESTIONS else func.__name__
         before = [self._get(tensor) for tensor in _tensors((args, kwargs))]
         result = func(*args, **kwargs)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from edgesynth.core.errors import UserError, nearest
 from edgesynth.tasks.classification import Classification
+from edgesynth.tasks.detection import Detection
 from edgesynth.tasks.task import Task
 
-_TASKS: dict[str, Task] = {"classification": Classification()}
+_TASKS: dict[str, Task] = {"classification": Classification(), "detection": Detection()}
 
 
 def task_named(name: str) -> Task:

@@ -29,6 +29,11 @@ class Task(Protocol):
         """The scalar to be minimized for one batch; `images` is the network's float32 input."""
         ...
 
+    def require_fit(self, module: nn.Module, outputs: Any, classes: int) -> None:
+        """Raise UserError when `outputs`, of two images, is not what this task needs of a
+        `module` for so many classes."""
+        ...
+
     def score(self, module: nn.Module, split: Images, preprocessing: Preprocessing) -> float:
         """The figure of merit on all of `split`, a fraction in [0, 1], more is better.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesynth.core.dataset import labelled
+from edgesynth.core.dataset import boxed, labelled
 from edgesynth.core.errors import DeviceError, EdgesynthError, UserError
 from edgesynth.core.progress import Progress, Silent, Task
 from edgesynth.core.verdicts import all_hold
@@ -25,6 +25,7 @@ from edgesynth.remote.local import ADDRESS, LocalTransport
 from edgesynth.remote.ssh import SshTransport
 from edgesynth.remote.transport import Cancelled, UnreachableError
 from edgesynth.workflows.board_steps import BoardJob, DeployPlan, Note, Shipment
+from edgesynth_rt.boxed_images import write_boxed_images
 from edgesynth_rt.bundle import open_bundle
 from edgesynth_rt.labelled_images import write_images
 
@@ -77,7 +78,7 @@ def deploy(
             opened,
             runtime,
             plugins=Path(library) if library is not None else None,
-            data=_data(plan, Path(folder), progress),
+            data=_data(plan, opened.manifest["task"], Path(folder), progress),
         )
         _make_room(plan, hosts)
         label = f"deploy {opened.name} to {len(hosts)} board{'s' * (len(hosts) > 1)}"
@@ -92,15 +93,23 @@ def deploy(
         }
 
 
-def _data(plan: DeployPlan, folder: Path, progress: Progress) -> Path | None:
+def _data(plan: DeployPlan, task: str, folder: Path, progress: Progress) -> Path | None:
     """The test split as one file for the boards; None where no accuracy is wanted."""
     if not plan.bench or plan.measuring.data is None:
         return None
     from edgesynth.data.source import load_dataset
 
-    test = labelled(load_dataset(plan.measuring.data, seed=0, progress=progress).test)
+    dataset = load_dataset(plan.measuring.data, seed=0, progress=progress)
+    if dataset.task != task:
+        raise UserError(f"{dataset.name} is for {dataset.task}, the bundle for {task}")
     path = folder / "test.npz"
-    write_images(path, test.images(np.arange(len(test))), test.labels)
+    indices = np.arange(len(dataset.test))
+    images = dataset.test.images(indices)
+    if dataset.task == "detection":
+        objects = boxed(dataset.test).boxes(indices)
+        write_boxed_images(path, images, [(o.corners, o.classes, o.ignored) for o in objects])
+    else:
+        write_images(path, images, labelled(dataset.test).labels)
     return path
 
 

@@ -10,6 +10,7 @@ import msgspec
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError
 from edgesynth.core.history import Offspring, Run
+from edgesynth.core.metric import metric_of
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.provenance import command_line, versions
 from edgesynth.networks import edgenet
@@ -123,6 +124,7 @@ def _run(ancestor: Network, plan: EvolutionPlan, training: TrainingPlan, dataset
         parent=ancestor.name,
         parent_sha256=ancestor.description.weights_sha256,
         data=dataset.name,
+        metric=metric_of(dataset.task),
         versions=versions("torch", "numpy"),
     )
 
@@ -151,6 +153,7 @@ def _deliver(
         "schema": SCHEMA,
         "run": str(folder.folder),
         "network": str(folder.folder / "best.edgenet"),
+        "metric": folder.run.metric,
         "stopped": folder.run.stopped,
         "holds": holds(delivered),
         "requirements": delivered.requirements,

@@ -24,16 +24,17 @@ from edgesynth.export.onnx_file import opset_of
 from edgesynth.export.options import ExportOptions, fit_channels
 from edgesynth.export.rules import check_model, fatal
 from edgesynth.hardware.target import Target, load_target
-from edgesynth.networks import zoo
+from edgesynth.networks.darknet_weights import is_darknet_weights
 from edgesynth.networks.network import Network
 from edgesynth.networks.source import resolve
+from edgesynth.networks.zoo_spec import is_zoo_spec
 from edgesynth_rt.files import sha256_of
 
 SCHEMA = "edgesynth.export/1"
 MANY = "edgesynth.exports/1"
 """Schema of several documents of `SCHEMA`, in "exports"."""
 DEFAULT_TARGET = "jetpack-4.6"
-_WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".h5", ".pb")
+_WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".h5", ".pb", ".weights")
 
 
 def export(
@@ -137,7 +138,7 @@ def _resolve(
             f"it: edgesynth export package.module:function --weights {source} "
             "--input-shape 3x224x224"
         )
-    if source in zoo.names() and options.weights is None:
+    if _untrained(source) and options.weights is None:
         progress.say(f"warning: {source} gets random weights; give trained ones with --weights")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -150,6 +151,11 @@ def _resolve(
         )
 
 
+def _untrained(source: str) -> bool:
+    """Whether `source` is an architecture alone."""
+    return is_zoo_spec(source) or source.endswith(".cfg")
+
+
 def _preprocessing(
     source: str | Network, network: Network, options: ExportOptions, data: Dataset | None
 ) -> Preprocessing | None:
@@ -158,6 +164,8 @@ def _preprocessing(
         return options.preprocessing
     if isinstance(source, Network) or source.endswith(".edgenet") or Path(source).is_dir():
         return network.description.preprocessing
+    if source.endswith(".cfg") or (options.weights and is_darknet_weights(options.weights)):
+        return network.description.preprocessing  # darknet's own: pixels in 0..1
     return _of_data(data)
 
 

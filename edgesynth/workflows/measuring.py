@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgesynth.core.dataset import Dataset, labelled
+import numpy as np
+import numpy.typing as npt
+
+from edgesynth.core.dataset import BoxedSplit, Dataset, GradedSplit, boxed, graded, labelled
 from edgesynth.core.errors import UserError
 from edgesynth.core.progress import Progress, Task
 from edgesynth.core.provenance import command_line
@@ -19,6 +23,7 @@ from edgesynth_rt.benchmark import Timing, make_record, measure_one, setting
 from edgesynth_rt.bundle import Bundle, open_bundle
 from edgesynth_rt.clock_lock import lock_clocks
 from edgesynth_rt.evaluate import evaluate
+from edgesynth_rt.evaluate_boxes import evaluate_boxes
 from edgesynth_rt.measure import Series, measure
 from edgesynth_rt.power_trace import PowerTrace
 from edgesynth_rt.powered import Outcome, PowerPlan
@@ -209,7 +214,28 @@ def _accuracy(
     """Accuracy on the test split, or why it was not measured."""
     if dataset is None:
         return {"not_measured": "no --data was given"}
-    test = labelled(dataset.test)
-    with progress.track(f"accuracy of {bundle.name}", len(test)) as task:
-        found = evaluate(runner, bundle, test.images, test.labels, task.advance)
+    with progress.track(f"accuracy of {bundle.name}", len(dataset.test)) as task:
+        if dataset.task == "detection":
+            found = _detections(runner, bundle, boxed(dataset.test), task)
+        else:
+            test = labelled(dataset.test)
+            found = evaluate(runner, bundle, test.images, test.labels, task.advance)
     return {**found, "data": dataset.name, "split": "test"}
+
+
+def _detections(runner: Runner, bundle: Bundle, test: BoxedSplit, task: Task) -> dict[str, Any]:
+    kitti = graded(test)
+    found: dict[str, Any] = evaluate_boxes(
+        runner,
+        bundle,
+        test.images,
+        lambda indices: [(o.corners, o.classes, o.ignored) for o in test.boxes(indices)],
+        len(test),
+        task.advance,
+        None if kitti is None else partial(_difficulties, kitti),
+    )
+    return found
+
+
+def _difficulties(split: GradedSplit, indices: npt.NDArray[np.int64]) -> Iterable[Any]:
+    return zip(split.levels(indices), split.vertical_scales(indices), strict=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesynth.core.errors import UserError
+from edgesynth.core.metric import ACCURACY, metric_of
 from edgesynth.core.provenance import command_line, versions
 from edgesynth.hardware.board import Board, PowerMode
 from edgesynth.hardware.energy import energy_gap, energy_scope, predict_energy_mj
@@ -87,18 +88,20 @@ def _of_bundle(bundle: Bundle) -> Subject:
         layers=layers,
         batch=bundle.stages[0].batch,
         cost=bundle.cost,
-        accuracy=_stated_accuracy(bundle.manifest["accuracy"]),
+        accuracy=_stated_accuracy(bundle.manifest),
         doubts=doubts,
     )
 
 
 def _stated_accuracy(manifest: dict[str, Any]) -> dict[str, Any]:
     """The accuracy that the bundle states of its source network: on test data if it is there."""
+    stated, metric = manifest["accuracy"], metric_of(manifest["task"])
     for split in ("test", "validation"):
-        if manifest.get(split) is not None:
+        if stated.get(split) is not None:
             facts = {"split": split, "source": "stated by the bundle"}
-            data = {"data": manifest["data"]} if manifest.get("data") else {}
-            return {"value": manifest[split], **data, **facts}
+            data = {"data": stated["data"]} if stated.get("data") else {}
+            named = {"metric": metric} if metric != ACCURACY else {}
+            return {"value": stated[split], **named, **data, **facts}
     return {"not_measured": "a prediction runs nothing, and the bundle states no accuracy"}
 
 

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 import torch
 
-from edgesynth.core.dataset import Dataset
+from edgesynth.core.dataset import Dataset, boxed
 from edgesynth.core.errors import UserError
+from edgesynth.core.metric import metric_of
 from edgesynth.core.network import Lineage, NetworkDescription, Preprocessing
 from edgesynth.core.precision import FULL_PRECISION, PrecisionPolicy
 from edgesynth.core.progress import Progress, Silent
@@ -19,10 +20,14 @@ from edgesynth.core.provenance import command_line, versions
 from edgesynth.data.source import load_dataset
 from edgesynth.hardware.counting import count
 from edgesynth.networks import edgenet
+from edgesynth.networks.anchors import fit_anchors
+from edgesynth.networks.darknet_weights import is_darknet_weights
 from edgesynth.networks.grid import storage_of
 from edgesynth.networks.network import Network
 from edgesynth.networks.source import resolve
+from edgesynth.networks.zoo_spec import takes
 from edgesynth.synthesis.precision import PrecisionHook, formats_of, restrict
+from edgesynth.tasks.detection import head_of
 from edgesynth.tasks.hooks import AfterStep
 from edgesynth.tasks.pixels import to_input
 from edgesynth.tasks.source import task_named
@@ -89,6 +94,7 @@ def train(
         "data": dataset.name,
         "epochs": plan.epochs,
         "seed": seed,
+        "metric": metric_of(dataset.task),
         "accuracy": description.accuracy,
         "params": cost.params,
         "macs": cost.macs,
@@ -113,16 +119,22 @@ def calibration_batches(
 def resolve_for(
     spec: str, dataset: Dataset, *, weights: Path | None = None, trust: tuple[str, ...] = ()
 ) -> Network:
-    """The network `spec`, fit to the images and classes of `dataset`.
+    """The network `spec`, fit to the images, the classes and the task of `dataset`.
 
-    Raises UserError when a saved network was made for other images or another number of classes.
+    A network of the zoo with anchors gets those of the training images' objects, unless `spec`
+    names others or the weights were trained with the published ones.
+    Raises UserError when a saved network was made for other images, classes or another task.
     """
+    arguments = {}
+    if dataset.task == "detection" and weights is None and takes(spec, "anchors"):
+        arguments["anchors"] = fit_anchors(boxed(dataset.train), _stride(spec, dataset))
     network = resolve(
         spec,
         weights=weights,
         input_shape=dataset.input_shape,
         classes=dataset.classes,
-        preprocessing=Preprocessing(mean=dataset.mean, std=dataset.std),
+        preprocessing=_preprocessing(spec, weights, dataset),
+        arguments=arguments,
         trust=trust,
     )
     wanted = network.description
@@ -139,12 +151,26 @@ def resolve_for(
                 f"{spec} does not run on images of {_sides(dataset.input_shape)}: "
                 f"{str(error).splitlines()[0]}"
             ) from None
-    if not torch.is_tensor(outputs) or outputs.shape != (2, len(dataset.classes)):
-        shape = tuple(outputs.shape) if torch.is_tensor(outputs) else type(outputs).__name__
-        raise UserError(
-            f"{spec} gives {shape} for 2 images, {dataset.name} needs (2, {len(dataset.classes)})"
-        )
+    try:
+        task_named(dataset.task).require_fit(network.module, outputs, len(dataset.classes))
+    except UserError as error:
+        raise UserError(f"{spec} does not fit {dataset.name}: {error}") from None
     return network
+
+
+def _stride(spec: str, dataset: Dataset) -> int:
+    """Side in pixels of a cell of the network's output."""
+    with torch.random.fork_rng(devices=[]):
+        shape = dataset.input_shape
+        module = resolve(spec, input_shape=shape, classes=dataset.classes).module
+    return int(head_of(module).postprocessing()["stride"])
+
+
+def _preprocessing(spec: str, weights: Path | None, dataset: Dataset) -> Preprocessing | None:
+    """That of the data, or darknet's (pixels in 0..1) for what was trained there."""
+    if spec.endswith(".cfg") or (weights is not None and is_darknet_weights(weights)):
+        return None
+    return Preprocessing(mean=dataset.mean, std=dataset.std)
 
 
 def measured(network: Network, dataset: Dataset, seed: int) -> NetworkDescription:

@@ -20,6 +20,7 @@ from edgesynth.report.pareto import pareto_front
 from edgesynth.report.record import Verdict
 from edgesynth.report.scale import WholeNumbers, linear, logarithmic
 from edgesynth.report.sections.family import family_tree
+from edgesynth.report.words import capital
 
 _FOLDED_FROM = 13
 
@@ -54,7 +55,7 @@ def offspring_table(run: Evolution) -> Table:
     return Table(
         columns,
         rows,
-        caption="Accuracy on validation data.",
+        caption=f"{capital(run.metric)} on validation data.",
         summary=f"All {len(rows)} offspring" if len(rows) >= _FOLDED_FROM else "",
     )
 
@@ -107,9 +108,9 @@ def _training(run: Evolution) -> Chart:
     across = [mark.x for mark in trained.values()]
     accuracies = [mark.y for mark in (*born.values(), *trained.values())]
     return scatter(
-        "Accuracy at birth and after training",
+        f"{capital(run.metric)} at birth and after training",
         Axis("Generation", WholeNumbers(min(across) - 0.5, max(across) + 0.5), _whole),
-        Axis("Validation accuracy", linear(accuracies, floor=0.0, ceiling=1.0), _percent),
+        Axis(f"Validation {run.metric}", linear(accuracies, floor=0.0, ceiling=1.0), _percent),
         [one for one in series if one.marks],
         stems=stems,
         note="At birth an offspring has only the weights that it inherited.",
@@ -197,9 +198,11 @@ def _front(run: Evolution, key: str, name: str, cost: Callable[[Offspring], int]
         *_landmarks(run, mark),
     ]
     return scatter(
-        f"Accuracy against {name}",
+        f"{capital(run.metric)} against {name}",
         Axis(f"{name[0].upper()}{name[1:]} (log)", logarithmic([x for x, _ in points]), _counts),
-        Axis("Validation accuracy", linear([y for _, y in points], floor=0, ceiling=1), _percent),
+        Axis(
+            f"Validation {run.metric}", linear([y for _, y in points], floor=0, ceiling=1), _percent
+        ),
         [one for one in series if one.marks],
         guides=_required(run, key),
         note="On the front no offspring is both cheaper and more accurate.",

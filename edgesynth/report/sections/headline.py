@@ -8,6 +8,7 @@ from edgesynth.report import numbers
 from edgesynth.report.blocks import Block, Paragraph, Section, Tile, Tiles
 from edgesynth.report.record import Accuracy, Cost
 from edgesynth.report.subjects import Cast, Setting, Subject
+from edgesynth.report.words import capital
 
 _MOST_BOARDS = 5
 
@@ -42,6 +43,12 @@ def _accuracies(subject: Subject) -> list[Accuracy]:
     return [finding.record.accuracy for finding in ordered]
 
 
+def _metric(subject: Subject) -> str:
+    """What the accuracy of `subject` is."""
+    known = [found.metric for found in _accuracies(subject) if found.value is not None]
+    return known[0] if known else subject.metric
+
+
 def _compared(cast: Cast) -> tuple[float, float, str] | None:
     """(parent's accuracy, child's accuracy, split), of one split; None where there is none."""
     if cast.parent is None:
@@ -70,7 +77,7 @@ def _sentence(cast: Cast) -> str:
     if compared is not None:
         lost = (compared[0] - compared[1]) * 100
         verb = "lost" if lost >= 0 else "gained"
-        sentences.append(f"{abs(lost):.2f} points of {compared[2]} accuracy {verb}")
+        sentences.append(f"{abs(lost):.2f} points of {compared[2]} {_metric(cast.child)} {verb}")
     return f"{child.name} against {parent.name}: {'; '.join(sentences) or 'costs unknown'}."
 
 
@@ -80,12 +87,12 @@ def _accuracy(cast: Cast) -> list[Tile]:
         before, after, split = compared
         old = (f"{before * 100:.2f}", before)
         new = (numbers.percent(after), after)
-        return [Tile("Accuracy", split, numbers.points(after - before), new, old)]
+        return [Tile(capital(_metric(cast.child)), split, numbers.points(after - before), new, old)]
     alone = accuracy_of(cast.child)
     if alone is None:
         return []
     text = numbers.percent(alone[0])
-    return [Tile("Accuracy", alone[1], text, (text, alone[0]))]
+    return [Tile(capital(_metric(cast.child)), alone[1], text, (text, alone[0]))]
 
 
 def _costs(cast: Cast) -> list[Tile]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from edgesynth.core.metric import ACCURACY
 from edgesynth.report import numbers
 from edgesynth.report.blocks import Beside, Block, Cell, Column, Section, Table
 from edgesynth.report.charts.distribution import Distribution, distribution
@@ -12,6 +13,7 @@ from edgesynth.report.record import Record
 from edgesynth.report.sections.differences import differences
 from edgesynth.report.sections.doubts import doubts
 from edgesynth.report.subjects import Cast, Setting, Subject, setting_of
+from edgesynth.report.words import capital
 from edgesynth_rt.statistics import wilson
 
 _Row = tuple[str, Callable[[Record], float | None]]
@@ -78,7 +80,11 @@ def _table(setting: Setting, there: Sequence[tuple[Subject, Finding]]) -> Table:
         rows.append([Cell(f"{name}, {unit}"), *map(Cell, cells)])
     rows.append([Cell("Iterations"), *(Cell(_whole(r.latency_ms.n)) for r in records)])
     rows.append([Cell("Inferences per second"), *(Cell(_rate(r)) for r in records)])
-    rows.append([Cell("Accuracy"), *map(_accuracy, records)])
+    metric = next((r.accuracy.metric for r in records if r.accuracy.value is not None), ACCURACY)
+    rows.append([Cell(capital(metric)), *map(_accuracy, records)])
+    for word in ("easy", "moderate", "hard"):
+        if any(record.accuracy.kitti for record in records):
+            rows.append([Cell(f"KITTI AP, {word}"), *(_kitti(record, word) for record in records)])
     rows.append([Cell("Energy per inference"), *map(_energy, records)])
     return Table(columns, rows, caption=f"{setting.where}: {setting.how}.", kind="measured")
 
@@ -96,11 +102,20 @@ def _accuracy(record: Record) -> Cell:
     if found.value is None:
         return Cell("not measured", tip=found.not_measured or "", tone="quiet")
     text, tip = numbers.percent(found.value), f"{found.data or ''} {found.split or ''}".strip()
-    if found.n:
+    if found.n and found.metric != ACCURACY:
+        tip = f"{tip}: {found.n:,} images"
+    elif found.n:
         low, high = wilson(found.value * found.n, found.n)
         interval = f"95 % interval {numbers.percent(low)} to {numbers.percent(high)}"
         tip = f"{tip}: {found.n:,} images, {interval}"
     return Cell(text, tip=tip)
+
+
+def _kitti(record: Record, word: str) -> Cell:
+    value = getattr(record.accuracy.kitti, word, None)
+    if value is None:
+        return Cell("–", tip="no object of this difficulty was looked for", tone="quiet")
+    return Cell(numbers.percent(value))
 
 
 def _energy(record: Record) -> Cell:

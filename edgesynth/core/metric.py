@@ -1,0 +1,16 @@
+"""What the figure of merit of each task is called.
+
+Networks, bundles and records carry it as `accuracy`, a fraction in [0, 1] where more is better.
+"""
+
+from __future__ import annotations
+
+ACCURACY = "accuracy"
+MAP50 = "mAP@0.5"
+
+_METRICS = {"classification": ACCURACY, "detection": MAP50}
+
+
+def metric_of(task: str) -> str:
+    """`accuracy`, or `mAP@0.5` for detection; a task that is not known has `accuracy`."""
+    return _METRICS.get(task, ACCURACY)
