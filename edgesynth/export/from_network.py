@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import torch
 
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import CheckError, UserError
-from edgesynth.core.network import Preprocessing
+from edgesynth.core.network import NetworkDescription, Preprocessing
 from edgesynth.core.provenance import versions
 from edgesynth.export.candidate import (
     UNKNOWN_TASK,
@@ -80,15 +81,8 @@ def from_network(
         golden_inputs=inputs,
         golden_outputs=outputs,
         preprocessing=preprocessing,
-        labels=(
-            checked_labels(labels, outputs, network.name)
-            if head is None
-            else counted_labels(labels, head["classes"], network.name)
-        ),
-        accuracy={
-            **description.accuracy,
-            **({"data": description.data} if description.data else {}),
-        },
+        labels=_labels(labels, outputs, head, network.name),
+        accuracy=_accuracy(description),
         cost={"params": cost.params, "macs": cost.macs, "size_bytes": cost.size_bytes},
         parent=description.weights_sha256 or None,
         versions=versions("torch", "onnx"),
@@ -97,6 +91,18 @@ def from_network(
         range_tolerance=carried.range_tolerance,
         warnings=(*exported.warnings, *carried.notes),
     )
+
+
+def _labels(
+    labels: tuple[str, ...], outputs: Arrays, head: Mapping[str, Any] | None, name: str
+) -> tuple[str, ...]:
+    if head is None:
+        return checked_labels(labels, outputs, name)
+    return counted_labels(labels, head["classes"], name)
+
+
+def _accuracy(description: NetworkDescription) -> dict[str, Any]:
+    return {**description.accuracy, **({"data": description.data} if description.data else {})}
 
 
 def _task(network: Network, outputs: Arrays) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from edgesynth.networks.darknet_weights import is_darknet_weights, load_darknet_
 from edgesynth.networks.edgenet import DARKNET
 from edgesynth.networks.network import Network
 from edgesynth.networks.zoo_spec import is_zoo_spec, parse_zoo_spec
+
+Shape = tuple[int, int, int]
+"""(channels, height, width)."""
 
 
 def resolve(
@@ -58,54 +62,88 @@ def resolve(
 
 def _build(
     spec: str,
-    input_shape: tuple[int, int, int] | None,
+    input_shape: Shape | None,
     classes: tuple[str, ...] | None,
     preprocessing: Preprocessing | None,
     arguments: Mapping[str, zoo.Argument],
 ) -> Network:
     if is_zoo_spec(spec):
-        name, given = parse_zoo_spec(spec)
-        entry = zoo.entry(name)
-        input_shape = input_shape or entry.input_shape
-        classes = classes or tuple(str(index) for index in range(entry.classes))
-        fitted: dict[str, zoo.Argument] = {
-            "classes": len(classes),
-            "in_channels": input_shape[0],
-            "image": min(input_shape[1:]),
-        }
-        fitted |= {**arguments, **given}
-        module = zoo.build(name, **fitted)
-        architecture = Architecture(f"zoo:{name}", fitted)
+        built = _from_zoo(spec, input_shape, classes, arguments)
     elif spec.endswith(".cfg"):
-        text = read_config(Path(spec))
-        module, name = DarknetNetwork(text, spec), Path(spec).stem
-        input_shape = input_shape or module.input_shape
-        classes = classes or tuple(str(index) for index in range(module.head.classes))
-        architecture = Architecture(DARKNET, {"cfg": text})
+        built = _from_darknet(spec, input_shape, classes)
     elif is_factory(spec):
-        factory = import_factory(spec)
-        if input_shape is None:
-            raise UserError(f"{spec}: give the input's size, for example --input-shape 3x224x224")
-        module = factory()
-        if not isinstance(module, nn.Module):
-            raise UserError(f'"{spec}" returned {type(module).__name__}, not a torch.nn.Module')
-        architecture, name = Architecture(f"factory:{spec}"), spec.partition(":")[2]
+        built = _from_factory(spec, input_shape, classes)
     else:
         raise UserError(
             f'no network "{spec}"; {nearest(spec, zoo.names())}, '
             "or give a .edgenet folder, a darknet .cfg file or package.module:factory"
         )
-    channels = input_shape[0]
+    channels = built.input_shape[0]
     plain = Preprocessing(mean=(0.0,) * channels, std=(1.0,) * channels)
     description = NetworkDescription(
-        name=name,
-        architecture=architecture,
-        input_shape=input_shape,
-        classes=classes or (),
+        name=built.name,
+        architecture=built.architecture,
+        input_shape=built.input_shape,
+        classes=built.classes,
         preprocessing=preprocessing or plain,
-        task="detection" if hasattr(module, "head") else "classification",
+        task="detection" if _detects(built.module) else "classification",
     )
-    return Network(module, description)
+    return Network(built.module, description)
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A module and what a description says of it."""
+
+    module: nn.Module
+    name: str
+    architecture: Architecture
+    input_shape: Shape
+    classes: tuple[str, ...]
+
+
+def _detects(module: nn.Module) -> bool:
+    """True for a module with a detection head; a classifier may call its last layer `head` too."""
+    return callable(getattr(getattr(module, "head", None), "postprocessing", None))
+
+
+def _from_zoo(
+    spec: str,
+    input_shape: Shape | None,
+    classes: tuple[str, ...] | None,
+    arguments: Mapping[str, zoo.Argument],
+) -> _Built:
+    name, given = parse_zoo_spec(spec)
+    entry = zoo.entry(name)
+    input_shape = input_shape or entry.input_shape
+    classes = classes or tuple(str(index) for index in range(entry.classes))
+    fitted: dict[str, zoo.Argument] = {
+        "classes": len(classes),
+        "in_channels": input_shape[0],
+        "image": min(input_shape[1:]),
+    }
+    fitted |= {**arguments, **given}
+    module = zoo.build(name, **fitted)
+    return _Built(module, name, Architecture(f"zoo:{name}", fitted), input_shape, classes)
+
+
+def _from_darknet(spec: str, input_shape: Shape | None, classes: tuple[str, ...] | None) -> _Built:
+    text = read_config(Path(spec))
+    module = DarknetNetwork(text, spec)
+    classes = classes or tuple(str(index) for index in range(module.head.classes))
+    shape = input_shape or module.input_shape
+    return _Built(module, Path(spec).stem, Architecture(DARKNET, {"cfg": text}), shape, classes)
+
+
+def _from_factory(spec: str, input_shape: Shape | None, classes: tuple[str, ...] | None) -> _Built:
+    factory = import_factory(spec)
+    if input_shape is None:
+        raise UserError(f"{spec}: give the input's size, for example --input-shape 3x224x224")
+    module = factory()
+    if not isinstance(module, nn.Module):
+        raise UserError(f'"{spec}" returned {type(module).__name__}, not a torch.nn.Module')
+    name = spec.partition(":")[2]
+    return _Built(module, name, Architecture(f"factory:{spec}"), input_shape, classes or ())
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:

@@ -84,17 +84,24 @@ def train(
     )
     restrict(network, precision, calibration_batches(dataset, network.description.preprocessing))
     network.description = measured(network, dataset, seed)
-    network.description = description = edgenet.save(network, out)
+    network.description = edgenet.save(network, out)
     checkpoint.unlink(missing_ok=True)
-    cost, storage = count(network.module, description.input_shape), storage_of(network)
     return {
         "schema": SCHEMA,
         "network": str(out),
-        "name": description.name,
         "data": dataset.name,
         "epochs": plan.epochs,
         "seed": seed,
         "metric": metric_of(dataset.task),
+        **_facts(network),
+    }
+
+
+def _facts(network: Network) -> dict[str, Any]:
+    description = network.description
+    cost, storage = count(network.module, description.input_shape), storage_of(network)
+    return {
+        "name": description.name,
         "accuracy": description.accuracy,
         "params": cost.params,
         "macs": cost.macs,
@@ -102,7 +109,7 @@ def train(
         "precision": storage.precision,
         "weight_bytes": storage.weight_bytes,
         "weight_bytes_with_index": storage.bytes_with_index,
-        "weights_sha256": network.description.weights_sha256,
+        "weights_sha256": description.weights_sha256,
     }
 
 
