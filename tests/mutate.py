@@ -1,18 +1,26 @@
 """Damages bytes at random, as files are damaged and as no one would think of.
 
     python tests/mutate.py tegrastats --seconds 600
+    python tests/mutate.py manifest --seconds 600         # or bundle, tar, record, trtexec, hosts
 
-feeds damaged tegrastats logs to all that reads them, until the time is over or something fails;
-the seed of the failing round is printed.
+feeds damaged tegrastats logs, or the damaged files of `mutate_files.py`, to all that reads them,
+until the time is over or something fails; the number of the failing round is printed, and
+`--first NUMBER` begins with it.
 """
 
 import argparse
 import random
+import resource
+import tempfile
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
+from mutate_files import SUBJECTS, Trial, mutated_json
+
 ROOT = Path(__file__).parents[1]
+_MOST_BYTES = 3 << 30
 ODD = [
     b"\0",
     b"\n",
@@ -92,26 +100,61 @@ def rounds(seeds: list[bytes], first: int, count: int) -> Iterable[tuple[int, by
         yield number, mutated(random_, random_.choice(seeds))
 
 
+def damaged_file(random_: random.Random, name: str, data: bytes) -> bytes:
+    """`data` of the file `name`, mutated as JSON where it is, which a parser does not refuse."""
+    if name.endswith(".json") and random_.random() < 0.7:
+        return mutated_json(random_, data)
+    return mutated(random_, data)
+
+
+class Logs:
+    """Rounds of damaged tegrastats logs."""
+
+    def __init__(self, _: Path) -> None:
+        self._seeds = tegrastats_seeds()
+
+    def round(self, number: int) -> bool:
+        """Whether anything could be read; raises whatever a reader raises."""
+        ((_, data),) = rounds(self._seeds, number, 1)
+        return read_log(data) > 0
+
+
+class Files:
+    """Rounds of damaged files of one subject of `mutate_files`."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._trial = Trial(SUBJECTS[name], folder)
+
+    def round(self, number: int) -> bool:
+        """Whether the files were taken; raises what `Trial.round` raises."""
+        random_ = random.Random(number)
+        return self._trial.round(partial(damaged_file, random_), random_)
+
+
 def main() -> None:
     """Rounds until the time is over."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["tegrastats"])
+    parser.add_argument("what", choices=["tegrastats", *SUBJECTS])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--first", type=int, default=0, help="number of the first round")
     options = parser.parse_args()
-    seeds, end, number, longest_s = tegrastats_seeds(), time.monotonic() + options.seconds, 0, 0.0
-    samples = 0
-    for number, data in rounds(seeds, options.first, 10**12):
-        before_s = time.process_time()
-        try:
-            samples += read_log(data)
-        except BaseException:
-            print(f"round {number} of {options.what} failed: {data!r}")
-            raise
-        longest_s = max(longest_s, time.process_time() - before_s)
-        if time.monotonic() > end:
-            break
-    print(f"{number - options.first + 1} rounds, {samples} samples, longest {longest_s:.3f} s")
+    count, taken, longest_s = 0, 0, 0.0
+    end = time.monotonic() + options.seconds
+    # a reader that asks for gigabytes because a number in a small file says so has failed
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        trials = Logs(place) if options.what == "tegrastats" else Files(options.what, place)
+        while time.monotonic() < end:
+            before_s = time.process_time()
+            try:
+                taken += trials.round(options.first + count)
+            except BaseException:
+                print(f"round {options.first + count} of {options.what} failed")
+                raise
+            longest_s = max(longest_s, time.process_time() - before_s)
+            count += 1
+    print(f"{count} rounds of {options.what}, {taken} taken, longest {longest_s:.3f} s")
 
 
 if __name__ == "__main__":

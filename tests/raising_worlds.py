@@ -25,7 +25,7 @@ class World:
     def __init__(self, behaviour: dict[str, str], folder: str = "") -> None:
         self.behaviour, self.folder = behaviour, Path(folder)
 
-    def train(self, network, *, seed, hooks, progress, label) -> None:
+    def train(self, network, *, seed, hooks, lesson, progress, label) -> None:
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for parameter in network.module.parameters():

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgesynth.core.dataset import Dataset
+from edgesynth.core.dataset import Dataset, boxed
 from edgesynth.core.errors import MissingError, UserError
 from edgesynth.data.fashion_mnist import DEBIAN_FOLDER
 from edgesynth.data.source import Spec, kinds, load_dataset, parse_spec
@@ -32,13 +32,14 @@ def all_images(dataset: Dataset) -> np.ndarray:
         ("digits", ("digits", None, None, None)),
         ("fashion-mnist@12000", ("fashion-mnist", None, None, 12000)),
         ("mnist:/data/mnist", ("mnist", "/data/mnist", None, None)),
-        ("imagefolder:a b,size=96@500", ("imagefolder", "a b", 96, 500)),
+        ("imagefolder:a b,size=96@500", ("imagefolder", "a b", (96, 96), 500)),
+        ("kitti:/k,size=1248x384", ("kitti", "/k", (1248, 384), None)),
         ("imagefolder:/data/x@12/", ("imagefolder", "/data/x@12/", None, None)),
         ("my.module:load@7", ("my.module", "load", None, 7)),
     ],
 )
 def test_the_documented_spellings(
-    text: str, expected: tuple[str, str | None, int | None, int | None]
+    text: str, expected: tuple[str, str | None, tuple[int, int] | None, int | None]
 ) -> None:
     assert parse_spec(text) == Spec(text, *expected)
 
@@ -56,7 +57,7 @@ def test_a_misspelt_source_is_explained(text: str) -> None:
         ("mnist", '"mnist" needs a folder: mnist:DIR'),
         ("mnist:/no/where", "/no/where is not a folder"),
         ("digits:here", "digits come with scikit-learn"),
-        ("digits,size=9", "only imagefolder takes a size"),
+        ("digits,size=9", "only imagefolder, fashion-detection, voc, kitti, coco take a size"),
         ("digits@99999", "asks for 99999 train images; give 1 to 1257"),
         ("no_such_module:load", r"no module named no_such_module.*built-in data sets: fashion-mn"),
     ],
@@ -220,7 +221,7 @@ def test_cifar10_files_that_are_wrong_are_named_with_offset(tmp_path: Path) -> N
 
 CUSTOM = """
 import numpy as np
-from edgesynth.core.dataset import ArraySplit, Dataset
+from edgesynth.core.dataset import ArraySplit, Boxes, Dataset
 
 def split(n, dtype=np.uint8, top=1):
     return ArraySplit(np.arange(n * 4).reshape(n, 1, 2, 2).astype(dtype), np.arange(n) % (top + 1))
@@ -236,6 +237,20 @@ def array(): return np.zeros(3)
 def floats(): return dataset(test=split(6, np.float32))
 def classes(): return dataset(validation=split(6, top=2))
 def deviation(): return dataset(std=(0.0,))
+
+class Boxed:
+    def __init__(self, kind): self.kind = kind
+    def __len__(self): return 6
+    def images(self, indices): return np.zeros((len(indices), 1, 2, 2), np.uint8)
+    def boxes(self, indices):
+        corners = np.tile(np.array([0, 0, 1, 1], np.float32), (2, 1))
+        return [Boxes(corners + i, np.array([0, self.kind]), np.arange(2) > 0) for i in indices]
+
+def boxes(kind=-1):
+    parts = dict(train=Boxed(kind), validation=Boxed(kind), test=Boxed(kind))
+    return dataset(**parts, task="detection")
+def unknown(): return boxes(2)
+def unboxed(): return dataset(task="detection")
 """
 
 
@@ -260,6 +275,15 @@ def test_a_factory_in_the_working_folder_gets_the_seed() -> None:
 
 
 @pytest.mark.usefixtures("custom")
+def test_a_factory_may_give_data_for_detection() -> None:
+    dataset = load_dataset("my_own_data:boxes@3")
+    assert len(dataset.train) == 3
+    chosen = {int(boxes.corners[0, 0]) for boxes in boxed(dataset.train).boxes(np.arange(3))}
+    assert len(chosen) == 3
+    assert dataset.train.images(np.arange(2)).shape == (2, 1, 2, 2)
+
+
+@pytest.mark.usefixtures("custom")
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -270,6 +294,8 @@ def test_a_factory_in_the_working_folder_gets_the_seed() -> None:
         ("my_own_data:floats", r"test images are float32 \(1, 2, 2\); uint8 \(1, 2, 2\)"),
         ("my_own_data:classes", "validation has labels 0 to 2, but there are 2 classes"),
         ("my_own_data:deviation", "std above 0"),
+        ("my_own_data:unknown", "train has an object of class 2, but there are 2 classes"),
+        ("my_own_data:unboxed", "these data have no boxes"),
     ],
 )
 def test_a_factory_that_does_not_fit_is_one_line(function: str, message: str) -> None:

@@ -29,7 +29,7 @@ class Fixed(nn.Module):
 def test_the_loss_by_hand():
     # Teacher 0.75 : 0.25 at temperature 2, student 0.5 : 0.5, true class 0.
     teacher = torch.tensor([[2 * math.log(3), 0.0]])
-    task = Distillation(teacher, share=0.4, temperature=2.0)
+    task = Distillation(Fixed(0.0, 0.0), teacher, share=0.4, temperature=2.0)
     student = Fixed(0.0, 0.0)
     loss = task.loss(student, torch.zeros(1, 1, 1, 1), Lesson(torch.tensor([0]), teacher))
     divergence = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
@@ -58,12 +58,20 @@ def test_the_teacher_is_asked_about_the_very_images_of_the_batch():
     assert logits[:, 0].tolist() == [7.0, float(np.uint8(1200 % 256)), 0.0]
 
 
-def test_a_teacher_in_training_stays_in_training():
+def test_a_teacher_of_augmented_images_sees_the_batch_itself():
+    teacher, student = Fixed(2 * math.log(3), 0.0), Fixed(0.0, 0.0)
+    split = ArraySplit(np.zeros((1, 1, 1, 1), np.uint8), np.array([0]))
+    task = distillation(teacher, split, PLAIN, share=1.0, temperature=2.0, augmented=True)
+    loss = task.loss(student, torch.zeros(1, 1, 1, 1), task.targets(split, np.arange(1)))
+    divergence = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
+    assert loss.item() == pytest.approx(4 * divergence, rel=1e-6)
+
+
+def test_a_teacher_does_not_train():
     teacher = nn.Sequential(nn.Dropout(0.5), nn.Flatten(), nn.Linear(4, 2)).train()
     split = ArraySplit(np.ones((4, 1, 2, 2), np.uint8), np.zeros(4, np.int64))
     first, second = (distillation(teacher, split, PLAIN, share=0.5).logits for _ in range(2))
     assert torch.equal(first, second)  # no dropout while it teaches
-    assert teacher.training
 
 
 @pytest.mark.parametrize(("share", "temperature"), [(0.0, 4.0), (1.5, 4.0), (0.5, 0.0)])

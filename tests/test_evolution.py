@@ -17,10 +17,10 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.history import SCHEMA, Offspring, in_birth_order, read_history, read_run
 from edgesynth.networks import edgenet
 from edgesynth.synthesis.selection import best, eligible, fittest, ranked, worst_ratio
-from evolve_digits import COMMON, edgesynth, parent  # noqa: F401 (parent is a fixture)
+from evolve_digits import COMMON, edgesynth
 
 
-def test_a_run_from_start_to_end(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_run_from_start_to_end(parent: Path, tmp_path: Path) -> None:
     arguments = ["evolve", parent, "--out", "run", "--generations", "3", "--offspring", "2"]
     found = edgesynth(*arguments, *COMMON, "--require", "accuracy>=0.2", "--json", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
@@ -38,7 +38,7 @@ def test_a_run_from_start_to_end(parent: Path, tmp_path: Path) -> None:  # noqa:
     assert delivered.description.lineage.generation == 3
 
 
-def test_goals_stop_the_run_and_choose_what_it_delivers(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_goals_stop_the_run_and_choose_what_it_delivers(parent: Path, tmp_path: Path) -> None:
     goals = ["--require", "params<=250k", "--require", "accuracy>=0.1"]
     arguments = ["evolve", parent, "--out", "run", "--generations", "9", *goals]
     found = edgesynth(*arguments, *COMMON, "--json", cwd=tmp_path)
@@ -49,7 +49,52 @@ def test_goals_stop_the_run_and_choose_what_it_delivers(parent: Path, tmp_path: 
     assert document["offspring"] < 8
 
 
-def test_a_floor_that_breaks_stops_the_run_with_exit_code_1(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_every_choice_of_a_genome_reaches_the_run(parent: Path, tmp_path: Path) -> None:
+    choices = ["--encoding", "cluster", "--environment", "macs=0.7,conv1=0.9"]
+    choices += ["--pressure", "4", "--round-to", "2", "--parents", "2", "--offspring", "2"]
+    choices += ["--stress", "bernoulli:0.4,start=0.1", "--require", "accuracy>=0.1"]
+    arguments = ["evolve", parent, "--out", "run", "--generations", "3", *choices]
+    found = edgesynth(*arguments, *COMMON, cwd=tmp_path)
+    assert found.returncode == 0, found.stderr
+    plan = read_run(tmp_path / "run").plan
+    assert plan["genome"] == {
+        "encoding": "cluster",
+        "environment": "macs=0.7,conv1=0.9",
+        "pressure": 4.0,
+        "round_to": 2,
+    }
+    assert (plan["stress"], plan["parents"]) == ("bernoulli:0.4,start=0.1", 2)
+    for offspring in read_history(tmp_path / "run" / "history.jsonl")[1:]:
+        network = edgenet.load(tmp_path / "run" / offspring.network)
+        assert (
+            offspring.generation > 2 or network.masks == {}
+        )  # parents may lack what the other has
+        assert len(network.module.get_parameter("conv2.weight")) % 2 == 0
+    again = edgesynth(*arguments, *COMMON, "--resume", "--stress", "none", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "was started with another stress" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--parents", "2"], "add --offspring 2 or more"),
+        (["--environment", "latency=0.7@tx3"], "tx3"),
+        (["--environment", "macs=0.5", "--encoding", "synapse"], "take the encoding"),
+        (["--stress", "bernouli"], 'did you mean "bernoulli"'),
+    ],
+)
+def test_a_genome_that_makes_no_sense_is_refused_before_anything_is_written(
+    parent: Path, tmp_path: Path, options: list[str], says: str
+) -> None:
+    found = edgesynth("evolve", parent, "--out", "run", *options, *COMMON, cwd=tmp_path)
+    assert found.returncode == 2
+    assert says in found.stderr
+    assert len(found.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_floor_that_breaks_stops_the_run_with_exit_code_1(parent: Path, tmp_path: Path) -> None:
     goals = ["--require", "accuracy>=1", "--require", "params<=1k"]
     arguments = ["evolve", parent, "--out", "run", "--generations", "9", *goals]
     found = edgesynth(*arguments, *COMMON, "--json", cwd=tmp_path)
@@ -59,7 +104,7 @@ def test_a_floor_that_breaks_stops_the_run_with_exit_code_1(parent: Path, tmp_pa
     assert document["offspring"] == 1
 
 
-def test_a_run_is_not_resumed_with_other_settings(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_run_is_not_resumed_with_other_settings(parent: Path, tmp_path: Path) -> None:
     arguments = ["evolve", parent, "--out", "run", "--generations", "2", *COMMON]
     edgesynth(*arguments, "--require", "accuracy>=0.1", cwd=tmp_path)
     found = edgesynth(*arguments, "--require", "accuracy>=0.2", "--resume", cwd=tmp_path)
@@ -67,7 +112,7 @@ def test_a_run_is_not_resumed_with_other_settings(parent: Path, tmp_path: Path) 
     assert "was started with another requirements" in found.stderr
 
 
-def test_two_processes_never_work_on_one_run(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_two_processes_never_work_on_one_run(parent: Path, tmp_path: Path) -> None:
     arguments = ["evolve", parent, "--out", "run", "--generations", "2", *COMMON]
     assert edgesynth(*arguments, "--resume", cwd=tmp_path).returncode in (0, 1)  # none to resume
     with (tmp_path / "run" / "history.jsonl").open("ab") as other:
@@ -84,7 +129,7 @@ def test_an_untrained_parent_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half_made(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half_made(parent: Path, tmp_path: Path) -> None:
     arguments = ["train", "lenet5", "--data", "digits", "--epochs", "900", "--out", "t.edgenet"]
     command = [sys.executable, "-m", "edgesynth.cli.main", *arguments]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:

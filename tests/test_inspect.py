@@ -17,6 +17,7 @@ from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.heredity import synthesize
 from edgesynth.workflows.export import export
 from edgesynth.workflows.inspect import inspect
+from make_bundle import make_bundle, read_manifest, write_manifest
 from report_samples import write_demo
 from small_networks import Residual, network
 
@@ -76,6 +77,14 @@ def test_code_of_others_runs_only_when_trusted(artefacts, capsys):
     )
     trusted = inspect(artefacts / "foreign.edgenet", trust=[factory])
     assert trusted["cost"]["params"] > 0
+
+
+def test_a_bundle_whose_manifest_has_no_policy_at_all(tmp_path):
+    folder = make_bundle(tmp_path / "tiny.bundle")
+    manifest = read_manifest(folder)
+    del manifest["policy"]
+    write_manifest(folder, manifest)
+    assert inspect(folder)["policy"] is None
 
 
 def test_a_bundle_shows_its_stages_and_their_operators(artefacts, capsys):

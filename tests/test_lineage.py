@@ -11,11 +11,11 @@ import pytest
 from edgesynth.core.history import in_birth_order, read_history
 from edgesynth.report.lineage import read_evolution
 from edgesynth.report.sections.family import family_tree
-from evolve_digits import COMMON, edgesynth, parent  # noqa: F401
+from evolve_digits import COMMON, edgesynth
 
 
 @pytest.fixture(scope="module")
-def run(parent: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+def run(parent: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two parents, stress, precision, and rejection of whatever loses accuracy at all."""
     folder = tmp_path_factory.mktemp("run")
     arguments = ["evolve", parent, "--out", "run", "--generations", "3", "--offspring", "2"]

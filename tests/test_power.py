@@ -225,13 +225,24 @@ def test_a_tegrastats_that_ends_is_an_invalid_measurement(power, replayed, monke
     monkeypatch.setenv("TEGRASTATS_ONCE", "1")
     code, document, _ = power("--interval", 20, "--", "sleep", "0.5")
     assert code == 5
-    assert "ended by itself" in document["error"]
+    assert "tegrastats ended with code 0, so power is not measured" in document["error"]
+
+
+def test_a_tegrastats_that_prints_something_else(power, tmp_path, monkeypatch):
+    (tmp_path / "tegrastats").write_text("#!/bin/sh\necho hello; exec sleep 60\n")
+    (tmp_path / "tegrastats").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("edgesynth.workflows.power._START_TIMEOUT_S", 0.5)
+    code, document, _ = power("--", "true")
+    assert code == 5
+    assert 'printed no line with values within 0.5 s, but "hello"' in document["error"]
 
 
 def test_ctrl_c_ends_both_programs_and_is_130(replayed, tmp_path):
     replayed(LINE.format(2500))
     started = tmp_path / "started"
-    command = ["power", "--", "sh", "-c", f"echo $$ >{started}; exec sleep 60"]
+    # after a second, so that edgesynth has long got hold of its child, also on a busy machine
+    command = ["power", "--", "sh", "-c", f"sleep 1; echo $$ >{started}; exec sleep 60"]
     with subprocess.Popen(
         [sys.executable, "-m", "edgesynth.cli.main", *command],
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'deploy'}"},

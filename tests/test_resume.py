@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from evolve_digits import COMMON, command, edgesynth, lineage, parent  # noqa: F401
+from evolve_digits import COMMON, command, edgesynth, lineage
 
 ARGUMENTS = ["--generations", "3", "--offspring", "2", "--reject", "4", "--tries", "2", *COMMON]
 ARGUMENTS += ["--require", "accuracy>=0.1"]
@@ -45,7 +45,7 @@ def lines(run: Path) -> int:
     return history.read_bytes().count(b"\n") if history.exists() else 0
 
 
-def test_killed_workers_and_a_killed_run_leave_no_trace(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_killed_workers_and_a_killed_run_leave_no_trace(parent: Path, tmp_path: Path) -> None:
     arguments = ["evolve", parent, *ARGUMENTS]
     whole = edgesynth(*arguments, "--workers", "1", "--out", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
@@ -77,7 +77,7 @@ def test_killed_workers_and_a_killed_run_leave_no_trace(parent: Path, tmp_path: 
 
 @pytest.mark.slow
 def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(
-    parent: Path,  # noqa: F811
+    parent: Path,
     tmp_path: Path,
 ) -> None:
     arguments = ["evolve", parent, *ARGUMENTS]
@@ -98,7 +98,7 @@ def test_a_run_killed_at_random_moments_ends_as_an_undisturbed_one(
     assert lineage(tmp_path / "killed") == lineage(tmp_path / "whole")
 
 
-def test_ctrl_c_ends_the_workers_and_says_one_line(parent: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_ctrl_c_ends_the_workers_and_says_one_line(parent: Path, tmp_path: Path) -> None:
     arguments = [*ARGUMENTS, "--epochs", "900", "--workers", "2", "--out", "run"]
     with subprocess.Popen(
         command("evolve", parent, *arguments),

@@ -68,7 +68,7 @@ def make_record(bundle, runner, batch, timing, outcome, where, accuracy, command
         energy=outcome.energy,
         accuracy=accuracy,
         measurement=_measurement(timing, runner, outcome, run),
-        validity=_validity(where.device, outcome),
+        validity=_validity(bundle, where.device, outcome),
         percentiles=PERCENTILES + tuple(timing.percentiles),
         command=command,
     )
@@ -92,8 +92,10 @@ def _measurement(timing, runner, outcome, run):
     return facts
 
 
-def _validity(device, outcome):
+def _validity(bundle, device, outcome):
     found = doubts(device, outcome.series.latency_ms)
+    if len(bundle.stages) > 1:
+        found.append("all %d stages ran for every input: no early exit" % len(bundle.stages))
     if outcome.energy.get("replayed"):
         found.append("the power is that of a replayed log: the energy is of no machine")
     return found

@@ -14,8 +14,9 @@ def check_chain(bundle):
     """
     if bundle.manifest.get("policy") is not None:
         raise UserError(
-            "bundle %s has a policy that chooses among its stages; this version runs every stage "
-            "for every input" % bundle.path
+            "bundle %s has a policy that chooses among its stages, and this version has no "
+            "policies: it runs every stage for every input; export the stages without one to "
+            "measure them all" % bundle.path
         )
     known = {tensor["name"]: tensor for tensor in bundle.stages[0].inputs}
     for stage in bundle.stages:

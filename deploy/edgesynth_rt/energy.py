@@ -218,7 +218,10 @@ def _refusal(trace, samples, inside, coverage, duration_s):
         return "%s; the source ended early: %s" % (message, trace.failure)
     if coverage < MIN_COVERAGE:
         return message + "; let nothing else run on the board, and measure again"
-    return message + "; measure longer (--duration)"
+    if not samples:
+        return message + "; measure longer (--duration)"
+    longer_s = math.ceil(1.25 * duration_s * MIN_SAMPLES / samples + SETTLE_S)
+    return "%s; measure longer (--duration %d)" % (message, longer_s)
 
 
 def _times(value, factor):

@@ -12,6 +12,8 @@ import sys
 import numpy
 
 from edgesynth_rt import __version__
+from edgesynth_rt.clocks import read_clocks
+from edgesynth_rt.nvpmodel import stored_mode
 
 #: part of the device tree's model, lower case -> module; the longer name stands before the shorter
 _MODULES = (
@@ -111,30 +113,18 @@ def _module(model):
 
 def _power_mode(root):
     """Name of the nvpmodel mode that was set last, or `id N` where its table does not name it."""
-    status = re.search(r"pmode:(\d+)", _read(root, "var/lib/nvpmodel/status"))
-    if status is None:
-        return None
-    number = int(status.group(1))
-    table = re.findall(r"POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)", _read(root, "etc/nvpmodel.conf"))
-    names = {int(key): name for key, name in table}
-    return names.get(number, "id %d" % number)
+    mode = stored_mode(root)
+    return mode and (mode.name or "id %d" % mode.id)
 
 
 def _clocks(root):
-    """Current and highest clocks of processor and GPU in MHz, None where none is readable."""
-    clocks = {}
-    cpu = "sys/devices/system/cpu/cpu0/cpufreq/"
-    for key, path in (("cpu_mhz", "scaling_cur_freq"), ("cpu_max_mhz", "scaling_max_freq")):
-        text = _read(root, cpu + path).strip()
-        if text.isdigit():
-            clocks[key] = int(text) / 1e3  # the kernel gives kHz
-    for folder in sorted(glob.glob(os.path.join(root, "sys/class/devfreq/*"))):
-        if re.search(r"\.(gpu|gp10b|gv11b|ga10b)$|^gpu-gpc-0$", os.path.basename(folder)):
-            for key, path in (("gpu_mhz", "cur_freq"), ("gpu_max_mhz", "max_freq")):
-                text = _read(folder, path).strip()
-                if text.isdigit():
-                    clocks[key] = int(text) / 1e6  # devfreq gives Hz
-    return clocks or None
+    """Current and highest clocks of the first processor and the GPU in MHz, None without any."""
+    state, clocks = read_clocks(root), {}
+    for name, unit in (("cpu", state["cpus"].get(0)), ("gpu", state["gpu"])):
+        if unit is not None:
+            clocks[name + "_mhz"] = unit["current_mhz"]
+            clocks[name + "_max_mhz"] = unit["max_mhz"]
+    return {name: mhz for name, mhz in clocks.items() if mhz is not None} or None
 
 
 def _cpu_model(root):

@@ -10,12 +10,27 @@ SLOWEST_SENSOR_S = 0.45
 """No Jetson's monitor is slower: the TX2's takes 512 averages of 3 channels of 280 us, 430 ms."""
 
 
+def trapezoid(stamps_s, power_mw, start_s, end_s, longest_gap_s=np.inf, runs=None):
+    """(energy in mJ, seconds covered) between `start_s` and `end_s`, of points.
+
+    The power at both ends is interpolated between the points around them. Two points further apart
+    than `longest_gap_s`, or of different `runs` (one number for each point), say nothing about the
+    time between them; neither does what lies outside of the points.
+    stamps_s, power_mw: arrays (n,), stamps ascending, power finite.
+    """
+    place, left, right = _pieces(stamps_s, start_s, end_s, longest_gap_s, runs)
+    starts, first, last = stamps_s[place], power_mw[place], power_mw[place + 1]
+    middle = ((left + right) / 2 - starts) / (stamps_s[place + 1] - starts)
+    mean_mw = first + (last - first) * middle  # the mean of a line is its middle's value
+    return float(np.dot(mean_mw, right - left)), float((right - left).sum())
+
+
 def energy_mj(stamps_s, power_mw, start_s, end_s, interval_means=False):
     """Energy in mJ between `start_s` and `end_s`, which lie inside the stamps.
 
-    stamps_s, power_mw: arrays (n,), stamps ascending. Points: the trapezoid rule, with the power
-    at both ends interpolated. Interval means: exact, except that an interval which the start or
-    the end cuts counts by the share that lies inside.
+    stamps_s, power_mw: arrays (n,), stamps ascending. Points: see `trapezoid`. Interval means:
+    exact, except that an interval which the start or the end cuts counts by the share that lies
+    inside.
     Raises ValueError when start and end are not inside the stamps.
     """
     stamps_s, power_mw = np.asarray(stamps_s), np.asarray(power_mw)
@@ -24,11 +39,7 @@ def energy_mj(stamps_s, power_mw, start_s, end_s, interval_means=False):
     if interval_means:
         counter = np.concatenate([[0.0], np.cumsum(np.diff(stamps_s) * power_mw[1:])])
         return float(np.interp(end_s, stamps_s, counter) - np.interp(start_s, stamps_s, counter))
-    inside = (stamps_s > start_s) & (stamps_s < end_s)
-    times = np.concatenate([[start_s], stamps_s[inside], [end_s]])
-    power = np.interp(times, stamps_s, power_mw)
-    power[1:-1] = power_mw[inside]  # two lines can arrive at one time; interp would merge them
-    return float(np.dot(np.diff(times), power[1:] + power[:-1]) / 2)
+    return trapezoid(stamps_s, power_mw, start_s, end_s)[0]
 
 
 def covered_s(stamps_s, start_s, end_s, longest_gap_s):
@@ -36,10 +47,18 @@ def covered_s(stamps_s, start_s, end_s, longest_gap_s):
 
     Two readings further apart than `longest_gap_s` say nothing about the time between them.
     """
-    begins = np.clip(stamps_s[:-1], start_s, end_s)
-    ends = np.clip(stamps_s[1:], start_s, end_s)
-    close = np.diff(stamps_s) <= longest_gap_s
-    return float((ends - begins)[close].sum())
+    _, left, right = _pieces(stamps_s, start_s, end_s, longest_gap_s)
+    return float((right - left).sum())
+
+
+def _pieces(stamps_s, start_s, end_s, longest_gap_s, runs=None):
+    """(place, left, right): what of the time after each stamp counts, from left to right."""
+    left, right = np.clip(stamps_s[:-1], start_s, end_s), np.clip(stamps_s[1:], start_s, end_s)
+    counted = (np.diff(stamps_s) <= longest_gap_s) & (right > left)
+    if runs is not None:
+        counted &= runs[:-1] == runs[1:]
+    place = np.flatnonzero(counted)
+    return place, left[place], right[place]
 
 
 def shares_s(stamps_s, start_s, end_s, interval_means=False):

@@ -86,13 +86,18 @@ def read_mode(root="/", program="nvpmodel"):
 
     Raises MissingError when neither tells it: it is no Jetson, or nvpmodel is not set up.
     """
+    return stored_mode(root) or query(program)
+
+
+def stored_mode(root="/"):
+    """The `Mode` that was set last, as nvpmodel's own files tell; None where they do not."""
     number = parse_status(sysfs.text_or_none(os.path.join(root, STATUS)) or "")
-    if number is not None:
-        try:
-            return Mode(number, read_table(root).names.get(number))
-        except MissingError:
-            return Mode(number, None)
-    return query(program)
+    if number is None:
+        return None
+    try:
+        return Mode(number, read_table(root).names.get(number))
+    except MissingError:
+        return Mode(number, None)
 
 
 def query(program="nvpmodel"):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from edgesynth_rt import rails
+from edgesynth_rt.integrate import trapezoid
 from edgesynth_rt.power_checks import clocked_unit, compare_averages, spread, throttling_hints
 from edgesynth_rt.tegrastats_time import ASSUMED_ERROR, time_axis
 
@@ -47,31 +48,6 @@ def power_document(columns, reader, module=None, interval_ms=None, window_s=None
     }
     document["remarks"] = _remarks(document, columns, known, axis) + board_remarks
     return document, _trace(axis, board, power, columns)
-
-
-def integrate(seconds, power_mw, gap_limit_s, window_s=None, runs=None):
-    """(energy in J, seconds covered) by the trapezoidal rule.
-
-    Samples that are NaN are left out; pauses longer than `gap_limit_s` count for nothing, nor does
-    the time between samples of different `runs` (one number for each sample). With a window, both
-    of its edges are interpolated between the samples around them.
-    """
-    valid = np.isfinite(power_mw)
-    runs = np.zeros(len(seconds)) if runs is None else runs
-    seconds, power_mw, runs = seconds[valid], power_mw[valid], runs[valid]
-    if len(seconds) < 2:
-        return 0.0, 0.0
-    starts, ends, first, last = seconds[:-1], seconds[1:], power_mw[:-1], power_mw[1:]
-    whole = ends - starts
-    left, right = starts, ends
-    if window_s is not None:
-        left, right = np.clip(starts, *window_s), np.clip(ends, *window_s)
-    counted = (whole <= gap_limit_s) & (runs[:-1] == runs[1:]) & (right > left)
-    starts, whole, first, last = starts[counted], whole[counted], first[counted], last[counted]
-    left, right = left[counted], right[counted]
-    middle = ((left + right) / 2 - starts) / whole  # the mean of a line is its middle's value
-    mean_mw = first + (last - first) * middle
-    return float((mean_mw * (right - left)).sum()) / 1e3, float((right - left).sum())
 
 
 def _board(known, power):
@@ -156,7 +132,7 @@ def _energy(axis, board, known, window_s, runs):
     if board is None:
         return {"not_measured": known.reason}
     samples = int(np.isfinite(board[_inside(axis.seconds, window_s)]).sum())
-    energy_j, covered_s = integrate(axis.seconds, board, axis.gap_limit_s, window_s, runs)
+    energy_j, covered_s = _integrate(axis, board, window_s, runs)
     if samples < 2 or not covered_s:
         return {"not_measured": _too_few(samples)}
     start, end = window_s or (0.0, float(axis.seconds[-1]))
@@ -168,6 +144,16 @@ def _energy(axis, board, known, window_s, runs):
         "samples": samples,
         "method": "trapezoid over the samples, pauses left out that are gaps",
     }
+
+
+def _integrate(axis, power_mw, window_s, runs):
+    """(energy in J, seconds covered); samples without a value are left out, and so are gaps."""
+    known = np.isfinite(power_mw)
+    start_s, end_s = window_s or (0.0, float(axis.seconds[-1]))
+    energy_mj, covered_s = trapezoid(
+        axis.seconds[known], power_mw[known], start_s, end_s, axis.gap_limit_s, runs[known]
+    )
+    return energy_mj / 1e3, covered_s
 
 
 def _too_few(samples):
@@ -189,7 +175,7 @@ def _rails(columns, known, power, board, axis, window_s, runs):
             continue
         average = columns.column("average_mw", name)
         average = average[np.isfinite(average)]
-        energy_j, covered_s = integrate(axis.seconds, values, axis.gap_limit_s, window_s, runs)
+        energy_j, covered_s = _integrate(axis, values, window_s, runs)
         rows.append(
             {
                 "name": name,

@@ -14,7 +14,6 @@ from edgesynth_rt.errors import MeasurementError, MissingError, UserError
 from edgesynth_rt.host import HOST
 from edgesynth_rt.rails import TITLES, recognise
 from edgesynth_rt.sampler import source_sampler, tegrastats_sampler
-from edgesynth_rt.tegrastats_process import find_tegrastats
 from edgesynth_rt.tegrastats_reader import readings
 from edgesynth_rt.until_ci import measure_until_ci
 
@@ -88,7 +87,7 @@ def open_sampler(source, on_board, on_gpu, root="/"):
     """A `Sampler` that is not started yet; see `measure_powered` for "auto"."""
     watch = throttle.files_to_watch(root) if on_board else {}
     if source == "tegrastats":
-        return tegrastats_sampler(readings, find_tegrastats())
+        return tegrastats_sampler(readings)
     if source != "auto":
         return source_sampler(source, root, watch=watch)
     candidates = ("ina3221",) if on_board else ("nvml",) if on_gpu else ("rapl",)

@@ -8,7 +8,7 @@ from edgesynth_rt.jetpack import jetpack_of
 from edgesynth_rt.onnxruntime_runner import import_onnxruntime
 from edgesynth_rt.power_source import find_source
 from edgesynth_rt.rails import TITLES, recognise
-from edgesynth_rt.tegrastats_process import find_tegrastats
+from edgesynth_rt.sampler import find_tegrastats
 from edgesynth_rt.tensorrt_api import import_tensorrt
 
 SCHEMA = "edgesynth.probe/1"

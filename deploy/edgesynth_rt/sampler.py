@@ -5,15 +5,22 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 
-from edgesynth_rt.errors import MeasurementError
+from edgesynth_rt.errors import MeasurementError, MissingError
 from edgesynth_rt.power_source import NAMES
 from edgesynth_rt.power_trace import PowerTrace
 from edgesynth_rt.processes import Helper
 
+HOW_TO_GET_TEGRASTATS = (
+    "no tegrastats on PATH: it comes with Jetson Linux as /usr/bin/tegrastats (~/tegrastats on "
+    "L4T 28); in a container mount it with -v /usr/bin/tegrastats:/usr/bin/tegrastats:ro; for "
+    "another machine, record there with: tegrastats --logfile power.txt"
+)
 PERIOD_S = 0.1
 _START_S = 20.0  # a Nano that swaps takes seconds to start Python
 _END_S = 10.0
+_LAST_BYTES = 1 << 18  # hold a whole line of the sampling process, whatever a program printed
 
 
 def source_sampler(name="auto", root="/", period_s=PERIOD_S, watch=None, candidates=NAMES):
@@ -32,15 +39,23 @@ def source_sampler(name="auto", root="/", period_s=PERIOD_S, watch=None, candida
     return Sampler(spec, period_s)
 
 
-def tegrastats_sampler(parse, program="tegrastats", period_s=0.2, arguments=()):
+def find_tegrastats():
+    """Path of the tegrastats program. Raises MissingError that says how to get it."""
+    found = shutil.which("tegrastats") or shutil.which(os.path.expanduser("~/tegrastats"))
+    if not found:
+        raise MissingError(HOW_TO_GET_TEGRASTATS)
+    return found
+
+
+def tegrastats_sampler(parse, program=None, period_s=0.2):
     """A `Sampler` of the lines of tegrastats.
 
     parse: a function of one line that gives ({rail: mW}, {name: value}): the rails, and whatever
     else is wanted of it, such as the GPU's clock; no rails for a line that is none.
-    program: the command or its path; arguments: further ones for it.
+    program: the command or its path, `find_tegrastats` where None.
     """
     interval_ms = max(round(period_s * 1000), 1)
-    command = [program, "--interval", str(interval_ms)] + list(arguments)
+    command = [program or find_tegrastats(), "--interval", str(interval_ms)]
     return Sampler({"program": command}, period_s, parse)
 
 
@@ -69,7 +84,10 @@ class Sampler(object):
         return self
 
     def __exit__(self, *_):
-        self.stop()
+        try:
+            self._end()
+        finally:
+            self._tidy()
 
     def start(self):
         """Start sampling; returns when the sensor has been read.
@@ -95,17 +113,10 @@ class Sampler(object):
     def stop(self):
         """Stop sampling; returns the `PowerTrace`, or None when it had not begun. Never hangs."""
         try:
-            if self._helper is None:
-                return None
-            self._helper.tell_to_end()
-            self._note_end(_END_S)
-            self._helper.wait(_END_S)
-            return self.trace() if self._facts or self._parse else None
+            begun = self._end()
+            return self.trace() if begun and (self._facts or self._parse) else None
         finally:
-            self._helper = None
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
-                self._folder = None
+            self._tidy()
 
     @property
     def pid(self):
@@ -116,9 +127,8 @@ class Sampler(object):
         """The `PowerTrace` so far; its `failure` says why the source ended, if it did."""
         if self._folder is None:
             raise ValueError("not sampling")
-        if self._ended is None and not self._helper.running():
-            self._note_end(0.5)
-        samples = _lines(self._path("samples"))
+        self.failure()
+        samples = list(self.lines())
         ended = self._ended or {"ended": None, "dropped": 0}
         if self._parse is not None:
             return _trace_of_lines(samples, self._parse, self._period_s, ended)
@@ -134,6 +144,19 @@ class Sampler(object):
             **facts,
         )
 
+    def lines(self):
+        """What came so far, one by one: [stamp in s, line] of a program, else the readings."""
+        with suppress(IOError), open(self._path("samples"), "rb") as stream:
+            for line in stream:
+                if line.endswith(b"\n"):  # else it is not whole yet
+                    yield json.loads(line.decode("ascii"))
+
+    def failure(self):
+        """Why the source ended by itself, None while it runs."""
+        if self._ended is None and not self._helper.running():
+            self._note_end(0.5)
+        return self._ended and self._ended["ended"]
+
     def wait_past(self, stamp_s):
         """Wait until there is a reading later than `stamp_s`, at most five periods and a second.
 
@@ -141,10 +164,33 @@ class Sampler(object):
         """
         until = max(stamp_s, time.monotonic()) + 5 * self._period_s + 1.0
         while time.monotonic() < until and self._helper.running():
-            samples = _lines(self._path("samples"))
-            if samples and samples[-1][0] > stamp_s:
+            if self._last_stamp_s() > stamp_s:
                 return
             time.sleep(self._period_s / 2)
+
+    def _last_stamp_s(self):
+        """When the latest reading came, minus infinity before the first."""
+        with suppress(IOError), open(self._path("samples"), "rb") as stream:
+            stream.seek(max(os.path.getsize(stream.name) - _LAST_BYTES, 0))
+            whole = stream.read().split(b"\n")[:-1]
+            if whole:
+                return json.loads(whole[-1].decode("ascii"))[0]
+        return float("-inf")
+
+    def _end(self):
+        """End the process; whether there was one."""
+        if self._helper is None:
+            return False
+        self._helper.tell_to_end()
+        self._note_end(_END_S)
+        self._helper.wait(_END_S)
+        return True
+
+    def _tidy(self):
+        self._helper = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
     def _note_end(self, timeout_s):
         """Take the process' last words, once."""
@@ -170,16 +216,6 @@ class Sampler(object):
         except OSError:
             lines = []
         return lines[-1] if lines else "it was killed"
-
-
-def _lines(path):
-    """What the process has written; a last line that is not whole yet is left for later."""
-    try:
-        with open(path, "rb") as stream:
-            whole = stream.read().split(b"\n")[:-1]
-    except OSError:
-        return []
-    return [json.loads(line.decode("ascii")) for line in whole]
 
 
 def _trace_of_lines(samples, parse, period_s, ended):

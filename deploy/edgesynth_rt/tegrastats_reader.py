@@ -1,6 +1,5 @@
-"""Samples from a tegrastats log, or from a tegrastats that is still running (Python 3.6)."""
+"""Samples from a tegrastats log, or from one line at a time of a running tegrastats (3.6)."""
 
-import time
 from collections import Counter
 
 from edgesynth_rt.errors import UserError
@@ -108,17 +107,6 @@ def samples_of_log(path, reader):
                 yield sample
     except OSError as error:
         raise UserError("tegrastats log %s cannot be read: %s" % (path, error.strerror))
-
-
-def samples_as_they_come(stream, reader, clock=time.monotonic):
-    """Every sample of a running tegrastats, stamped by `clock` when its line arrived.
-
-    `stream` is the binary end of its pipe. Ends when the pipe does.
-    """
-    for line in iter(lambda: stream.readline(MAX_LINE_CHARS), b""):
-        for sample in reader.feed(line, clock()):
-            yield sample
-    reader.close()
 
 
 def readings(line):

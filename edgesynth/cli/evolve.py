@@ -10,7 +10,7 @@ import rich_click as click
 from edgesynth.cli.common import Output, output_options, seed_option
 from edgesynth.cli.genome import genome, genome_options
 from edgesynth.cli.raising import executor_options, selection_options
-from edgesynth.cli.training import precision_options, schedule_of, training_options
+from edgesynth.cli.training import precision_options, schedule_of, training_options, training_plan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,6 +44,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Bounds such as accuracy>=0.905, params<=43k, macs<=1.2M.",
 )
+@click.option(
+    "--distill",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of PARENT's outputs in the loss of every offspring.",
+)
 @selection_options
 @executor_options
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one.")
@@ -60,7 +67,6 @@ def command(output: Output, **options: Any) -> int:
     from edgesynth.synthesis.evolution import EvolutionPlan
     from edgesynth.synthesis.executor import ExecutorPlan
     from edgesynth.synthesis.stress import parse_stress
-    from edgesynth.tasks.training import TrainingPlan
     from edgesynth.workflows.evolve import evolve
 
     plan = EvolutionPlan(
@@ -73,14 +79,13 @@ def command(output: Output, **options: Any) -> int:
         reject=options["reject"],
         tries=options["tries"],
         threads=options["threads"],
+        distill=options["distill"],
         epochs=options["epochs"],
         requirements=parse_requirements(options["requirements"]),
         seed=options["seed"],
         precision=schedule_of(options),
     )
-    training = TrainingPlan(
-        epochs=options["epochs"], batch=options["batch"], learning_rate=options["learning_rate"]
-    )
+    training = training_plan(options)
     document = evolve(
         options["parent"],
         options["data"],

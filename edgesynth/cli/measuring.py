@@ -88,7 +88,7 @@ def measuring_options(command: F) -> F:
         type=click.Choice(_BACKENDS),
         default="auto",
         show_default=True,
-        help="What runs the bundle; auto is onnxruntime.",
+        help="What runs the bundle; auto is onnxruntime, or on a board TensorRT where it has it.",
     )
     @click.option(
         "--duration",

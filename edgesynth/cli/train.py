@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from edgesynth.cli.common import Output, output_options, seed_option
-from edgesynth.cli.training import policy_of, precision_options, training_options
+from edgesynth.cli.training import policy_of, precision_options, training_options, training_plan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,12 +30,9 @@ def command(network: str, out: Path, output: Output, **options: Any) -> None:
     Example:
       edgesynth train lenet5 --data fashion-mnist --out lenet5.edgenet
     """
-    from edgesynth.tasks.training import TrainingPlan
     from edgesynth.workflows.train import train
 
-    plan = TrainingPlan(
-        epochs=options["epochs"], batch=options["batch"], learning_rate=options["learning_rate"]
-    )
+    plan = training_plan(options)
     document = train(
         network,
         options["data"],

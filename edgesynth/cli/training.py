@@ -10,13 +10,38 @@ import rich_click as click
 
 if TYPE_CHECKING:
     from edgesynth.core.precision import PrecisionPolicy, PrecisionSchedule
+    from edgesynth.tasks.training import TrainingPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_STEPS = (
+    click.option(
+        "--batch",
+        type=click.IntRange(1),
+        default=64,
+        show_default=True,
+        help="Images per training step.",
+    ),
+    click.option(
+        "--learning-rate",
+        type=click.FloatRange(0, min_open=True),
+        default=2e-3,
+        show_default=True,
+        help="At its peak.",
+    ),
+    click.option(
+        "--augment",
+        default="none",
+        show_default=True,
+        help="Of train images: flip, shift=2 (pixels at most), or flip,shift=2.",
+    ),
+)
+
+
 def training_options(*, epochs: int, each: str) -> Callable[[F], F]:
-    """Add `--data --weights --epochs --batch --learning-rate --trust`; `epochs` is the default,
-    `each` says in the help what is trained that often."""
+    """Add `--data --weights --epochs --batch --learning-rate --augment --trust`; `epochs` is the
+    default, `each` says in the help what is trained that often. `training_plan` reads them."""
     options = (
         click.option(
             "--data", required=True, help="fashion-mnist, cifar10:DIR, imagefolder:DIR, ..."
@@ -31,20 +56,7 @@ def training_options(*, epochs: int, each: str) -> Callable[[F], F]:
             show_default=True,
             help=f"Passes over the data for {each}.",
         ),
-        click.option(
-            "--batch",
-            type=click.IntRange(1),
-            default=64,
-            show_default=True,
-            help="Images per training step.",
-        ),
-        click.option(
-            "--learning-rate",
-            type=click.FloatRange(0, min_open=True),
-            default=2e-3,
-            show_default=True,
-            help="At its peak.",
-        ),
+        *_STEPS,
         click.option(
             "--trust", multiple=True, help="A factory that a .edgenet may import and call."
         ),
@@ -56,6 +68,18 @@ def training_options(*, epochs: int, each: str) -> Callable[[F], F]:
         return command
 
     return add
+
+
+def training_plan(options: dict[str, Any]) -> TrainingPlan:
+    """The plan in what the options of `training_options` were given."""
+    from edgesynth.tasks.training import TrainingPlan
+
+    return TrainingPlan(
+        epochs=options["epochs"],
+        batch=options["batch"],
+        learning_rate=options["learning_rate"],
+        augment=options["augment"],
+    )
 
 
 def precision_options(*, default: str = "fp32", takes: str) -> Callable[[F], F]:

@@ -40,7 +40,7 @@ class Boxes:
     corners: npt.NDArray[np.float32]
     """Left, top, right, bottom in pixels of the image as the network sees it, shape (n, 4)."""
     classes: npt.NDArray[np.int64]
-    """Class index of each, shape (n,)."""
+    """Class index of each, shape (n,); -1, always ignored, for a region of no class (DontCare)."""
     ignored: npt.NDArray[np.bool_]
     """True where neither finding nor missing it counts (VOC's difficult, KITTI's DontCare)."""
 

@@ -26,6 +26,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """During its training, as after `--stress`."""
     precision: dict[str, object]
     """That its weights were restricted to."""
+    distill: float = 0.0
+    """Share of the ancestor's outputs in the loss."""
     world: dict[str, object]
     """Data, their seed, and training."""
     threads: int

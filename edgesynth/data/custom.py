@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edgesynth.core.dataset import Dataset, Split, labelled
+from edgesynth.core.dataset import BoxedSplit, Dataset, Images, Split, boxed, labelled
 from edgesynth.core.errors import UserError
-from edgesynth.data.splits import Subset, balanced_order, take
+from edgesynth.data.splits import BoxedSubset, Subset, balanced_order, take
 
 
 def load_custom(
@@ -37,17 +37,55 @@ def load_custom(
             f'"{name}" returned {type(dataset).__name__}, not an edgesynth.core.dataset.Dataset'
         )
     for part in ("train", "validation", "test"):
-        _check(dataset, labelled(getattr(dataset, part)), f"{name}: {part}")
+        _check(dataset, getattr(dataset, part), f"{name}: {part}")
     channels = dataset.input_shape[0]
     if not len(dataset.mean) == len(dataset.std) == channels or min(dataset.std) <= 0:
         raise UserError(f"{name}: mean and std need one value per channel, std above 0")
+    return dataclasses.replace(dataset, name=name, train=_limited(dataset, seed, limit, name))
+
+
+def _limited(dataset: Dataset, seed: int, limit: int | None, name: str) -> Images:
+    if limit is None:
+        return dataset.train
+    if dataset.task == "detection":
+        order = np.random.default_rng(seed).permutation(len(dataset.train))
+        return BoxedSubset(boxed(dataset.train), take(order, limit, name))
     train = labelled(dataset.train)
-    if limit is not None:
-        train = Subset(train, take(balanced_order(train.labels, seed), limit, name))
-    return dataclasses.replace(dataset, name=name, train=train)
+    return Subset(train, take(balanced_order(train.labels, seed), limit, name))
 
 
-def _check(dataset: Dataset, split: Split, where: str) -> None:
+def _check(dataset: Dataset, split: Images, where: str) -> None:
+    if dataset.task == "detection":
+        _check_boxes(dataset, boxed(split), where)
+    else:
+        _check_labels(dataset, labelled(split), where)
+    first = split.images(np.arange(1))
+    if first.dtype != np.uint8 or first.shape != (1, *dataset.input_shape):
+        raise UserError(
+            f"{where} images are {first.dtype} {first.shape[1:]}; "
+            f"uint8 {dataset.input_shape} (channels, height, width) is needed"
+        )
+
+
+def _check_boxes(dataset: Dataset, split: BoxedSplit, where: str) -> None:
+    if len(split) == 0:
+        raise UserError(f"{where} needs at least one image")
+    first = split.boxes(np.arange(1))[0]
+    count = len(first.classes)
+    if first.corners.shape != (count, 4) or first.ignored.shape != (count,):
+        raise UserError(
+            f"{where} boxes have corners of shape {first.corners.shape} and ignored of shape "
+            f"{first.ignored.shape} for {count} classes; (n, 4), (n,) and (n,) are needed"
+        )
+    wrong = (first.classes >= len(dataset.classes)) | (first.classes < -first.ignored.astype(int))
+    if wrong.any():
+        raise UserError(
+            f"{where} has an object of class {first.classes[wrong][0]}, but there are "
+            f"{len(dataset.classes)} classes"
+        )
+
+
+def _check_labels(dataset: Dataset, split: Split, where: str) -> None:
     labels = split.labels
     if len(split) == 0 or labels.shape != (len(split),) or labels.dtype.kind not in "iu":
         raise UserError(f"{where} needs one integer label per image and at least one image")
@@ -55,10 +93,4 @@ def _check(dataset: Dataset, split: Split, where: str) -> None:
         raise UserError(
             f"{where} has labels {labels.min()} to {labels.max()}, but there are "
             f"{len(dataset.classes)} classes"
-        )
-    first = split.images(np.arange(1))
-    if first.dtype != np.uint8 or first.shape != (1, *dataset.input_shape):
-        raise UserError(
-            f"{where} images are {first.dtype} {first.shape[1:]}; "
-            f"uint8 {dataset.input_shape} (channels, height, width) is needed"
         )

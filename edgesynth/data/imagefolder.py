@@ -6,8 +6,6 @@ only. A part that is absent is cut from the train images, test always the same, 
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +14,12 @@ import numpy as np
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError
 from edgesynth.core.progress import Progress, Silent
-from edgesynth.data.splits import TEST_SEED, Indices, Labels, Pixels, cut, statistics, take
+from edgesynth.data.pictures import open_rgb, sampled_statistics
+from edgesynth.data.splits import TEST_SEED, Indices, Labels, Pixels, cut, take
 
 SIZE = 224
 VALIDATION = 0.1
 _TEST = 0.1
-_STATISTICS_IMAGES = 1000
-_STATISTICS_BLOCK = 20
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 
 
@@ -79,7 +76,7 @@ def load_imagefolder(
         apart, rest = cut(train.labels, validation, seed, f"{folder}: validation")
         held_out, train = train.part(apart), train.part(rest)
     train = train.part(take(np.arange(len(train)), limit, name))
-    mean, std = _statistics(train, progress or Silent())
+    mean, std = sampled_statistics(train, progress or Silent())
     return Dataset(
         name=name,
         input_shape=(3, size, size),
@@ -96,19 +93,7 @@ def read_image(path: Path, size: int) -> Pixels:
     """The image at `path` as uint8 (3, size, size); UserError names it when it cannot be read."""
     from PIL import Image
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(path)
-        with image:
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"mode {image.mode}, more than 8 bits per channel")
-            image.draft("RGB", (size, size))  # lets JPEG decode at a fraction of its size
-            picture = image.convert("RGBA" if "transparency" in image.info else "RGB")
-            picture = picture.convert("RGB")
-    except Exception as error:  # decoders raise whatever a damaged file makes them run into
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"image {path} cannot be read ({reason}); replace or remove it") from None
+    picture, _ = open_rgb(path, (size, size))
     scale = size / min(picture.size)
     width, height = (max(size, round(side * scale)) for side in picture.size)
     left, top = (width - size) // 2, (height - size) // 2
@@ -153,18 +138,3 @@ def _official(
             raise UserError(f'{folder}: class "{odd}" is in {where}/ but not in {other}/')
         return _scan(part, classes, size)
     return None
-
-
-def _statistics(
-    train: FolderSplit, progress: Progress
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    chosen = np.unique(np.linspace(0, len(train) - 1, _STATISTICS_IMAGES).astype(np.int64))
-    with progress.track("reading images for mean and deviation", len(chosen)) as task:
-
-        def read() -> Iterator[Pixels]:
-            for start in range(0, len(chosen), _STATISTICS_BLOCK):
-                block = chosen[start : start + _STATISTICS_BLOCK]
-                yield train.images(block)
-                task.advance(len(block))
-
-        return statistics(read())

@@ -1,6 +1,6 @@
 """From what a user writes after `--data` to a data set.
 
-The spelling is `KIND[:PLACE][,size=PIXELS][@TRAIN_IMAGES]`:
+The spelling is `KIND[:PLACE][,size=PIXELS][@TRAIN_IMAGES]`, PIXELS one side or `WIDTHxHEIGHT`:
 
     fashion-mnist          Debian's package, the cache, or fetched once
     fashion-mnist:DIR      its four files in a folder
@@ -8,6 +8,10 @@ The spelling is `KIND[:PLACE][,size=PIXELS][@TRAIN_IMAGES]`:
     mnist:DIR              IDX files, plain or .gz
     cifar10:DIR            the binary version
     imagefolder:DIR        one sub-folder of images per class; `,size=96` gives 96 x 96 pixels
+    fashion-detection      scenes of Fashion-MNIST items with boxes; `,size=128` for larger ones
+    voc:DIR                PASCAL VOC, one year or several; detection, as the next two
+    kitti:DIR              KITTI's object benchmark; `,size=1248x384` is its default
+    coco:DIR               COCO's annotations/instances_*.json and pictures
     package.module:factory a function that returns an edgesynth.core.dataset.Dataset
 
 `@12000` at the end keeps 12,000 train images, the classes in proportion and chosen by the seed;
@@ -27,7 +31,7 @@ from edgesynth.core.factory import import_factory, is_factory
 from edgesynth.core.progress import Progress, Silent
 
 _SPELLING = re.compile(
-    r"(?P<kind>[^:,@]+)(:(?P<place>.+?))?(,size=(?P<size>\d{1,9}))?(@(?P<limit>\d{1,9}))?"
+    r"(?P<kind>[^:,@]+)(:(?P<place>.+?))?(,size=(?P<size>\d{1,9})(x(?P<height>\d{1,9}))?)?(@(?P<limit>\d{1,9}))?"
 )
 
 
@@ -38,7 +42,8 @@ class Spec:
     text: str
     kind: str
     place: str | None
-    size: int | None
+    size: tuple[int, int] | None
+    """Width and height in pixels."""
     limit: int | None
 
 
@@ -50,6 +55,15 @@ class _Request:
     seed: int
     validation: float | int | None
     progress: Progress
+
+    def square(self, default: int) -> int:
+        """The side of data whose pictures are as high as wide."""
+        width, height = self.spec.size or (default, default)
+        if width != height:
+            raise UserError(
+                f'"{self.spec.text}": {self.spec.kind} has square pictures; write size={width}'
+            )
+        return width
 
     def folder(self) -> Path:
         if self.spec.place is None:
@@ -67,7 +81,10 @@ def parse_spec(text: str) -> Spec:
         raise UserError(
             f'"{text}" is not a data set; write KIND[:PLACE][,size=PIXELS][@TRAIN_IMAGES]'
         )
-    size, limit = (int(match[part]) if match[part] else None for part in ("size", "limit"))
+    size = None
+    if match["size"]:
+        size = int(match["size"]), int(match["height"] or match["size"])
+    limit = int(match["limit"]) if match["limit"] else None
     return Spec(text, match["kind"], match["place"], size, limit)
 
 
@@ -89,8 +106,8 @@ def load_dataset(
     """
     parsed = parse_spec(spec)
     request = _Request(parsed, seed, validation, progress or Silent())
-    if parsed.size is not None and parsed.kind != "imagefolder":
-        raise UserError(f'"{spec}": only imagefolder takes a size')
+    if parsed.size is not None and parsed.kind not in _SIZED:
+        raise UserError(f'"{spec}": only {", ".join(_SIZED)} take a size')
     if parsed.kind in _LOADERS:
         return _LOADERS[parsed.kind](request)
     if parsed.place is not None and is_factory(f"{parsed.kind}:{parsed.place}"):
@@ -106,15 +123,19 @@ def kinds() -> list[str]:
     return list(_LOADERS)
 
 
+def _fashion_folder(request: _Request) -> Path:
+    from edgesynth.data.fashion_mnist import find_fashion_mnist
+
+    if request.spec.place is None:
+        return find_fashion_mnist(progress=request.progress)
+    return request.folder()
+
+
 def _fashion_mnist(request: _Request) -> Dataset:
     from edgesynth.data import fashion_mnist, mnist
 
-    if request.spec.place is None:
-        folder = fashion_mnist.find_fashion_mnist(progress=request.progress)
-    else:
-        folder = request.folder()
     return mnist.load_mnist(
-        folder,
+        _fashion_folder(request),
         name=request.spec.text,
         classes=fashion_mnist.CLASSES,
         seed=request.seed,
@@ -166,9 +187,41 @@ def _imagefolder(request: _Request) -> Dataset:
     return imagefolder.load_imagefolder(
         request.folder(),
         name=request.spec.text,
-        size=imagefolder.SIZE if request.spec.size is None else request.spec.size,
+        size=request.square(imagefolder.SIZE),
         seed=request.seed,
         validation=imagefolder.VALIDATION if request.validation is None else request.validation,
+        limit=request.spec.limit,
+        progress=request.progress,
+    )
+
+
+def _fashion_detection(request: _Request) -> Dataset:
+    from edgesynth.data import fashion_detection as scenes
+
+    return scenes.load_fashion_detection(
+        _fashion_folder(request),
+        name=request.spec.text,
+        size=request.square(scenes.SIZE),
+        seed=request.seed,
+        validation=scenes.VALIDATION if request.validation is None else request.validation,
+        limit=request.spec.limit,
+    )
+
+
+def _annotated(request: _Request) -> Dataset:
+    from edgesynth.data import annotated, coco, kitti, voc
+
+    load, size = {
+        "voc": (voc.load_voc, voc.SIZE),
+        "kitti": (kitti.load_kitti, kitti.SIZE),
+        "coco": (coco.load_coco, coco.SIZE),
+    }[request.spec.kind]
+    return load(
+        request.folder(),
+        name=request.spec.text,
+        size=request.spec.size or size,
+        seed=request.seed,
+        validation=annotated.VALIDATION if request.validation is None else request.validation,
         limit=request.spec.limit,
         progress=request.progress,
     )
@@ -196,4 +249,9 @@ _LOADERS: dict[str, Callable[[_Request], Dataset]] = {
     "mnist": _mnist,
     "cifar10": _cifar10,
     "imagefolder": _imagefolder,
+    "fashion-detection": _fashion_detection,
+    "voc": _annotated,
+    "kitti": _annotated,
+    "coco": _annotated,
 }
+_SIZED = ("imagefolder", "fashion-detection", "voc", "kitti", "coco")

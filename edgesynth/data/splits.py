@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgesynth.core.dataset import Split
+from edgesynth.core.dataset import BoxedSplit, Boxes, Split
 from edgesynth.core.errors import UserError
 
 Indices = npt.NDArray[np.int64]
@@ -107,3 +107,20 @@ class Subset:
 
     def images(self, indices: Indices) -> Pixels:
         return self.whole.images(self.indices[indices])
+
+
+@dataclass(frozen=True)
+class BoxedSubset:
+    """Some images of another split with objects, in a given order."""
+
+    whole: BoxedSplit
+    indices: Indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def images(self, indices: Indices) -> Pixels:
+        return self.whole.images(self.indices[indices])
+
+    def boxes(self, indices: Indices) -> list[Boxes]:
+        return self.whole.boxes(self.indices[indices])

@@ -44,6 +44,8 @@ class EvolutionPlan:
     stress: Stress = NO_STRESS
     """During every training."""
     precision: PrecisionSchedule = UNRESTRICTED
+    distill: float = 0.0
+    """Share of the ancestor's outputs in the loss; 0 trains on the true answers alone."""
     epochs: int
     """Of training per offspring."""
     requirements: tuple[Requirement, ...]
@@ -66,6 +68,7 @@ class EvolutionPlan:
             "genome": self.genome.document(),
             "stress": self.stress.text,
             "precision": self.precision.document(),
+            "distill": self.distill,
             "requirements": [requirement.text for requirement in self.requirements],
             "selection": self.selection,
             "reject": self.reject,

@@ -33,6 +33,7 @@ class Generation:
         self._number, self._parents, self._ancestor = number, parents, ancestor
         self._plan, self._around = plan, around
         self._parcels: tuple[dict[str, bytes], ...] = ()
+        self._lesson: dict[str, bytes] | None = None
 
     def raise_all(self, task: Task) -> list[Offspring]:
         """All offspring in the order of their birth, every try among them.
@@ -89,10 +90,19 @@ class Generation:
             genome=self._plan.genome,
             stress=self._plan.stress,
             precision=self._plan.precision.policy(self._number),
+            teacher=self._teacher(),
+            distill=self._plan.distill,
             seeds=seeds,
             command=run.command,
             trust=self._around.trust,
         )
+
+    def _teacher(self) -> dict[str, bytes] | None:
+        if not self._plan.distill:
+            return None
+        if self._lesson is None:
+            self._lesson = self._around.folder.parcel(self._ancestor)
+        return self._lesson
 
     def _keep(self, raised: Raised, seeds: tuple[int, ...]) -> Offspring:
         """Judge what a worker has raised and write it to the run's folder."""
@@ -124,6 +134,7 @@ class Generation:
                 genome=plan.genome.document(),
                 stress=plan.stress.text,
                 precision=msgspec.to_builtins(plan.precision.policy(self._number)),
+                distill=plan.distill,
                 world=self._around.spec.settings,
                 threads=plan.threads,
                 versions=raised.versions,

@@ -52,7 +52,9 @@ def synthesize(
     else:
         dead = draw.clusters(before)
     masks, gone = draw.synapses(dead, before)
-    return shrink(Network(body.module, body.description, body.masks | masks), channels, gone)
+    child = shrink(Network(body.module, body.description, body.masks | masks), channels, gone)
+    child.masks = {name: mask for name, mask in child.masks.items() if not mask.all()}
+    return child
 
 
 def _budget(

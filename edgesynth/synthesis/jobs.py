@@ -36,6 +36,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     genome: Genome
     stress: Stress
     precision: PrecisionPolicy
+    teacher: dict[str, bytes] | None = None
+    """The ancestor's `.edgenet`, where the offspring learns from its outputs."""
+    distill: float = 0.0
+    """Their share in the loss."""
     seeds: tuple[int, ...]
     """All randomness of this offspring: run, generation, index, and from 2 on the try."""
     command: str

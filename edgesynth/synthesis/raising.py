@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 import numpy as np
 import torch
 
-from edgesynth.core.network import Lineage
+from edgesynth.core.network import Lineage, NetworkDescription
 from edgesynth.core.progress import Progress
 from edgesynth.core.provenance import versions
 from edgesynth.hardware.counting import count
@@ -29,6 +30,15 @@ from edgesynth.synthesis.stress_hook import StressHook
 from edgesynth.tasks.hooks import AfterStep, Hook
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What an offspring learns beside the true answers."""
+
+    teacher: Network
+    share: float
+    """Of the teacher's outputs in the loss."""
+
+
 class World(Protocol):
     """What a synthesis needs from outside."""
 
@@ -38,6 +48,7 @@ class World(Protocol):
         *,
         seed: int,
         hooks: Sequence[Hook],
+        lesson: Lesson | None,
         progress: Progress,
         label: str,
     ) -> None:
@@ -70,24 +81,14 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
         child,
         seed=training_seed(job.seeds),
         hooks=_hooks(child, job),
+        lesson=_lesson(job),
         progress=progress,
         label=job.identity,
     )
     restrict(child, job.precision, world.calibration(child))
     accuracy = world.accuracy(child)
     made_with = versions("torch", "numpy")
-    child.description = msgspec.structs.replace(
-        child.description,
-        name=job.name,
-        lineage=Lineage(
-            generation=job.generation,
-            parent=parents[0].description.weights_sha256,
-            seed=job.seeds[0],
-            command=job.command,
-            versions=made_with,
-        ),
-        accuracy={"validation": accuracy},
-    )
+    child.description = _described(child, parents[0], job, made_with, accuracy)
     parcel = pack(child)
     return Raised(
         identity=job.identity,
@@ -101,6 +102,29 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
         seconds=round(time.monotonic() - started, 3),
         versions=made_with,
     )
+
+
+def _described(
+    child: Network, mother: Network, job: Job, made_with: dict[str, str], accuracy: float
+) -> NetworkDescription:
+    return msgspec.structs.replace(
+        child.description,
+        name=job.name,
+        lineage=Lineage(
+            generation=job.generation,
+            parent=mother.description.weights_sha256,
+            seed=job.seeds[0],
+            command=job.command,
+            versions=made_with,
+        ),
+        accuracy={"validation": accuracy},
+    )
+
+
+def _lesson(job: Job) -> Lesson | None:
+    if not job.distill or job.teacher is None:
+        return None
+    return Lesson(unpack(job.teacher, job.trust), job.distill)
 
 
 def _hooks(child: Network, job: Job) -> list[Hook]:

@@ -45,6 +45,7 @@ def read_replay(run: Path, identity: str, trust: tuple[str, ...] = ()) -> Replay
         if msgspec.json.decode(parcel["network.json"])["weights_sha256"] != sha256:
             raise UserError(f"{run}: {identity} descends from other weights than {parent} has now")
         parents.append(parcel)
+    ancestor = next(one for one in history.values() if one.parent is None)
     job = Job(
         identity=identity,
         name=identity,
@@ -53,6 +54,8 @@ def read_replay(run: Path, identity: str, trust: tuple[str, ...] = ()) -> Replay
         genome=Genome.read(recipe.genome),
         stress=parse_stress(recipe.stress),
         precision=msgspec.convert(recipe.precision, PrecisionPolicy),
+        teacher=read_parcel(run / ancestor.network) if recipe.distill else None,
+        distill=recipe.distill,
         seeds=recipe.seeds,
         command="",
         trust=trust,

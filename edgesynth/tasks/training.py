@@ -20,6 +20,7 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.network import Preprocessing
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.progress import Task as Bar
+from edgesynth.tasks.augmentation import parse_augmentation
 from edgesynth.tasks.hooks import Hook, Moment
 from edgesynth.tasks.layout import preferred_layout, set_layout
 from edgesynth.tasks.pixels import to_input
@@ -39,6 +40,8 @@ class TrainingPlan:
     weight_decay: float = 1e-4
     warm_up: float = 0.05
     """Share of all steps over which the learning rate rises."""
+    augment: str = "none"
+    """See `augmentation.parse_augmentation`."""
 
 
 def train(
@@ -77,7 +80,7 @@ def train(
         bar.advance(first * steps)
         for epoch in range(first, plan.epochs):
             torch.manual_seed(_mix(seed, epoch))
-            batches = _batches(dataset, task, preprocessing, plan.batch, (seed, epoch))
+            batches = _batches(dataset, task, preprocessing, plan, (seed, epoch))
             for step, (images, targets) in enumerate(batches, start=epoch * steps):
                 moment = Moment(seed, step, step / (plan.epochs * steps))
                 _set_rate(optimizer, plan, moment.done)
@@ -91,15 +94,21 @@ def train(
 
 
 def _batches(
-    dataset: Dataset, task: Task, preprocessing: Preprocessing, batch: int, seed: tuple[int, int]
+    dataset: Dataset,
+    task: Task,
+    preprocessing: Preprocessing,
+    plan: TrainingPlan,
+    seed: tuple[int, int],
 ) -> Iterable[tuple[torch.Tensor, Any]]:
-    order = np.random.default_rng(seed).permutation(len(dataset.train))
-    for start in range(0, len(order), batch):
-        indices = order[start : start + batch]
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(dataset.train))
+    augment = parse_augmentation(plan.augment)
+    for start in range(0, len(order), plan.batch):
+        indices = order[start : start + plan.batch]
         if len(indices) == 1 and len(order) > 1:
             return  # batch normalization cannot train on a single image
-        images = to_input(dataset.train.images(indices), preprocessing)
-        yield images, task.targets(dataset.train, indices)
+        pixels = augment(dataset.train.images(indices), random)
+        yield to_input(pixels, preprocessing), task.targets(dataset.train, indices)
 
 
 def _step(

@@ -10,20 +10,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgesynth.core.errors import UserError, nearest, shown
+from edgesynth.core.errors import MeasurementError, UserError, nearest, shown
 from edgesynth_rt.files import write_bytes, write_json
 from edgesynth_rt.host import HOST, device_facts
 from edgesynth_rt.power_columns import Columns
 from edgesynth_rt.power_log import FEW_SAMPLES, power_document
 from edgesynth_rt.rails import TITLES
-from edgesynth_rt.tegrastats_process import RunningTegrastats
-from edgesynth_rt.tegrastats_reader import Reader, samples_of_file, samples_of_log
+from edgesynth_rt.sampler import Sampler, tegrastats_sampler
+from edgesynth_rt.tegrastats import parse_line
+from edgesynth_rt.tegrastats_reader import Reader, readings, samples_of_file, samples_of_log
 
 LIVE_INTERVAL_MS = 100.0
 MIN_COVERAGE = 0.95
 FORMS = (".svg", ".png", ".html", ".json")
 
 _START_TIMEOUT_S = 15.0
+_LOOK_S = 0.05
 _STDERR = 2
 
 Power = tuple[dict[str, Any], dict[str, Any]]
@@ -67,18 +69,20 @@ def power_of_command(
     if program is None:
         raise UserError(f"command {shown(arguments[0])} was not found; is it on PATH?")
     interval_ms = interval_ms or LIVE_INTERVAL_MS
-    columns = Columns()
-    with RunningTegrastats(columns.add, interval_ms) as tegrastats:
-        tegrastats.wait_for_sample(float("-inf"), _START_TIMEOUT_S)
+    reader, columns = Reader(), Columns()
+    with tegrastats_sampler(readings, period_s=interval_ms / 1e3) as sampler:
+        _wait_for_sample(sampler)
         start_s = time.monotonic()
         status = _run([program, *arguments[1:]])
         end_s = time.monotonic()
-        tegrastats.wait_for_sample(end_s, 2 + 3 * interval_ms / 1e3)  # so that the end is inside
+        sampler.wait_past(end_s)  # so that the end is inside
+        _refuse_ended(sampler)
+        for stamp_s, line in sampler.lines():
+            for sample in reader.feed(f"{line}\n".encode(), stamp_s):
+                columns.add(sample)
     device = device_facts()
     known = module or (device["module"] if device["module"] in TITLES else None)
-    document, trace = power_document(
-        columns, tegrastats.reader, known, interval_ms, (start_s, end_s)
-    )
+    document, trace = power_document(columns, reader, known, interval_ms, (start_s, end_s))
     _refuse_wrong_module(document, module)
     document |= {
         # elsewhere than on a Jetson a program called tegrastats replays an older log
@@ -117,6 +121,29 @@ def form_of(out: Path) -> str:
     if form not in FORMS:
         raise UserError(f"--out {out} has to end with {', '.join(FORMS[:-1])} or {FORMS[-1]}")
     return form
+
+
+def _wait_for_sample(sampler: Sampler) -> None:
+    """Wait for the first line that tegrastats itself prints, before there is anything to measure.
+
+    Raises MeasurementError when it ends before, or prints other things only.
+    """
+    until_s = time.monotonic() + _START_TIMEOUT_S
+    while all(parse_line(line) is None for _, line in sampler.lines()):
+        _refuse_ended(sampler)
+        if time.monotonic() > until_s:
+            said = [line for _, line in sampler.lines()]
+            raise MeasurementError(
+                f"tegrastats printed no line with values within {_START_TIMEOUT_S:g} s, but "
+                f'"{shown(said[-1])}"; run it by hand'
+            )
+        time.sleep(_LOOK_S)
+
+
+def _refuse_ended(sampler: Sampler) -> None:
+    failure = sampler.failure()
+    if failure:
+        raise MeasurementError(f"{shown(failure, 300)}, so power is not measured; run it by hand")
 
 
 def _run(command: list[str]) -> int:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -19,9 +19,12 @@ from edgesynth.data.source import load_dataset
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.heredity import Cost
 from edgesynth.synthesis.jobs import WorldSpec
+from edgesynth.synthesis.raising import Lesson
 from edgesynth.synthesis.selection import Predictions
+from edgesynth.tasks.distillation import distillation
 from edgesynth.tasks.hooks import Hook
 from edgesynth.tasks.source import task_named
+from edgesynth.tasks.task import Task
 from edgesynth.tasks.training import TrainingPlan, train
 from edgesynth.workflows.predict import predict_network
 from edgesynth.workflows.train import calibration_batches
@@ -51,6 +54,8 @@ class DataWorld:
 
     dataset: Dataset
     settings: WorldSettings
+    taught: dict[tuple[str, float], Task] = field(default_factory=dict)
+    """Tasks with a teacher, which is asked only once."""
 
     def train(
         self,
@@ -58,6 +63,7 @@ class DataWorld:
         *,
         seed: int,
         hooks: Sequence[Hook],
+        lesson: Lesson | None,
         progress: Progress,
         label: str,
     ) -> None:
@@ -68,10 +74,29 @@ class DataWorld:
             network.description.preprocessing,
             self.settings.training,
             seed=seed,
+            task=self._taught(lesson),
             hooks=hooks,
             progress=progress,
             label=label,
         )
+
+    def _taught(self, lesson: Lesson | None) -> Task:
+        """The data's task, with the teacher's outputs where there is one."""
+        if lesson is None:
+            return task_named(self.dataset.task)
+        if self.dataset.task != "classification":
+            raise UserError("only classification can be distilled; leave out --distill")
+        teacher = lesson.teacher
+        key = (teacher.description.weights_sha256, lesson.share)
+        if key not in self.taught:
+            self.taught[key] = distillation(
+                teacher.module,
+                self.dataset.train,
+                teacher.description.preprocessing,
+                lesson.share,
+                augmented=self.settings.training.augment != "none",
+            )
+        return self.taught[key]
 
     def accuracy(self, network: Network) -> float:
         """The task's figure of merit on validation data, a fraction."""

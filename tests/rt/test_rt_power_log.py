@@ -1,12 +1,9 @@
 """A power log's figures: energy against closed forms, its averages, gaps, clocks, throttling."""
 
-import math
-
-import numpy as np
 import pytest
 
 from edgesynth_rt.power_columns import Columns
-from edgesynth_rt.power_log import integrate, power_document
+from edgesynth_rt.power_log import power_document
 from edgesynth_rt.tegrastats_reader import Reader
 
 
@@ -33,52 +30,6 @@ def nano(power_mw, average_mw):
 def averaged(values):
     """(value, average) as tegrastats prints them: the mean so far, cut to a whole number."""
     return [(value, int(sum(values[: i + 1]) / (i + 1))) for i, value in enumerate(values)]
-
-
-def textbook(seconds, power_mw):
-    """The trapezoid rule as in a textbook, in J."""
-    energy_mj = 0.0
-    for i in range(len(seconds) - 1):
-        energy_mj += (power_mw[i] + power_mw[i + 1]) / 2 * (seconds[i + 1] - seconds[i])
-    return energy_mj / 1e3
-
-
-def test_the_trapezoid_rule_by_hand():
-    # 2 W for 1 s, then up to 4 W over 2 s: 2 + 6 = 8 J
-    assert integrate(np.array([0.0, 1.0, 3.0]), np.array([2e3, 2e3, 4e3]), 9) == (8.0, 3.0)
-
-
-def test_the_trapezoid_rule_on_a_jittering_clock():
-    random = np.random.RandomState(3)
-    seconds = np.cumsum(random.uniform(0.05, 0.2, 200))
-    power_mw = random.uniform(1e3, 9e3, 200)
-    energy_j, covered_s = integrate(seconds, power_mw, 1.0)
-    assert energy_j == pytest.approx(textbook(seconds, power_mw), rel=1e-12)
-    assert covered_s == pytest.approx(seconds[-1] - seconds[0])
-
-
-@pytest.mark.parametrize("window", [(0.0, 10.0), (2.03, 7.77), (3.0, 3.05)])
-def test_energy_of_a_ramp_inside_a_window_is_exact(window):
-    """A straight line is what the rule and its interpolated edges follow exactly."""
-    seconds = np.arange(0, 10.01, 0.1)
-    energy_j, covered_s = integrate(seconds, 1e3 + 500 * seconds, 1.0, window)
-    start, end = window
-    assert energy_j == pytest.approx((end - start) + 0.25 * (end**2 - start**2), rel=1e-9)
-    assert covered_s == pytest.approx(end - start)
-
-
-def test_energy_of_a_sine_is_right_to_the_rules_order():
-    seconds = np.arange(0, 20.01, 0.1)
-    power_mw = 5e3 + 2e3 * np.sin(seconds)
-    exact = 5 * (17.5 - 1.5) + 2 * (math.cos(1.5) - math.cos(17.5))
-    assert integrate(seconds, power_mw, 1.0, (1.5, 17.5))[0] == pytest.approx(exact, rel=1e-4)
-
-
-def test_gaps_and_missing_samples_count_for_nothing():
-    seconds = np.array([0.0, 1.0, 2.0, 60.0, 61.0])
-    power_mw = np.array([1e3, np.nan, 1e3, 1e3, 1e3])
-    assert integrate(seconds, power_mw, 2.5) == (3.0, 3.0)
-    assert integrate(seconds[:1], power_mw[:1], 2.5) == (0.0, 0.0)
 
 
 def test_figures_of_a_nano():

@@ -17,7 +17,7 @@ import pytest
 import edgesynth_rt
 from edgesynth_rt.energy import Window, energy_per_inference, idle_power
 from edgesynth_rt.errors import MeasurementError, MissingError, UserError
-from edgesynth_rt.sampler import source_sampler, tegrastats_sampler
+from edgesynth_rt.sampler import find_tegrastats, source_sampler, tegrastats_sampler
 
 PERIOD_S = 0.02
 POWER = "sys/devices/c250000.i2c/i2c-7/7-0040/iio:device3/in_power0_input"
@@ -266,6 +266,35 @@ def test_a_tegrastats_that_dies_says_why(tmp_path):
 def test_a_tegrastats_that_prints_nothing_and_ends(tmp_path):
     with pytest.raises(MeasurementError, match="program ended with code 0"):
         tegrastats_sampler(parse, talking_program(tmp_path, "exit 0"), 0.1).start()
+
+
+def test_the_lines_themselves_as_they_came(tmp_path):
+    lines = "echo Welcome; echo RAM VDD_IN 1/1; sleep 0.2; echo RAM; printf 'RAM VDD'; sleep 9"
+    with tegrastats_sampler(parse, talking_program(tmp_path, lines), 0.1) as sampler:
+        assert until(lambda: len(list(sampler.lines())) == 3)
+        stamps_s, texts = zip(*sampler.lines())
+        assert sampler.failure() is None
+    assert texts == ("Welcome", "RAM VDD_IN 1/1", "RAM")
+    assert stamps_s[0] <= stamps_s[1] < stamps_s[2] < time.monotonic()
+
+
+def test_a_tegrastats_that_will_not_end_is_killed(tmp_path):
+    lines = "trap '' TERM; echo RAM; while :; do sleep 1; done"
+    with tegrastats_sampler(parse, talking_program(tmp_path, lines), 0.1) as sampler:
+        children = descendants(sampler.pid)
+    assert children and until(lambda: not any(alive(child) for child in children))
+
+
+def test_where_tegrastats_is_and_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(MissingError, match="tegrastats --logfile"):
+        find_tegrastats()
+    path = str(tmp_path / "tegrastats")
+    os.rename(talking_program(tmp_path, "exit 0"), path)
+    assert find_tegrastats() == path  # on PATH; on L4T 28 it is in the home folder
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert find_tegrastats() == path
 
 
 def test_no_tegrastats():

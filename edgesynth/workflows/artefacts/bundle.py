@@ -27,6 +27,6 @@ def read_bundle(path: Path) -> dict[str, Any]:
             }
             for stage in bundle.stages
         ]
-        facts = {name: bundle.manifest[name] for name in _SHOWN}
+        facts = {name: bundle.manifest.get(name) for name in _SHOWN}  # no policy is null
         facts["precision"] = bundle.manifest.get("precision")
         return {**facts, "id": bundle.id, "hashes": "verified", "stages": stages}
