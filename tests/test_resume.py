@@ -18,10 +18,9 @@ ARGUMENTS += ["--require", "accuracy>=0.1"]
 
 
 def children(process: int) -> list[int]:
+    place = Path(f"/proc/{process}/task/{process}/children")
     try:
-        return [
-            int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        ]
+        return [int(one) for one in place.read_text().split()]
     except OSError:
         return []
 
