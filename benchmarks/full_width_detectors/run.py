@@ -64,7 +64,7 @@ def run(folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     commands = [
         ["train", options.network, *token, "--out", str(parent)],
         ["evolve", str(parent), *token, *generations, "--environment", options.environment,
-         "--require", "params>=1", "--out", str(folder / "run")],
+         "--require", "accuracy>=0", "--out", str(folder / "run")],
         ["export", str(child), "--target", "jetpack-4.6", "--out", str(bundle)],
         ["check", str(bundle), "--against", str(child)],
         ["predict", str(bundle), "--device", "tx1", "--device", "tx2"],

@@ -150,8 +150,6 @@ def _check_postprocessing(root):
     """How a detection network's outputs become objects; each decoder checks the rest of it."""
     field = root.given("postprocessing")
     if field is None:
-        if root["task"].value == "detection":
-            root["postprocessing"].object()
         return
     kind = field["kind"].text(100)
     field["classes"].integer(1, _MAX_EXTENT)
