@@ -74,6 +74,7 @@ def test_the_run_names_parent_and_best_and_the_charts_show_both(demo):
     section = generations(gather([demo]).runs[0])
     titles = [chart.title for chart in charts_of(section)]
     assert titles == [
+        "Family tree",
         "Accuracy at birth and after training",
         "Reduction against the ancestor",
         "Accuracy against parameters",

@@ -82,9 +82,20 @@ def evolve(
                 progress=progress,
             ) as raising,
         ):
+            _warn_of_other_versions(folder.run, run, progress)
             around = Surroundings(world, settings.spec(), folder, raising, progress, trust)
             delivered = run_evolution(ancestor, plan, around)
             return _deliver(folder, delivered, world.dataset, trust)
+
+
+def _warn_of_other_versions(before: Run, now: Run, progress: Progress) -> None:
+    """A resumed run ends as an undisturbed one only with the versions that it began with."""
+    for name, version in before.versions.items():
+        if now.versions.get(name) != version:
+            progress.say(
+                f"warning: the run began with {name} {version}, here is {now.versions.get(name)}; "
+                "what is raised now may differ in its last bits"
+            )
 
 
 def _world_settings(data: str, plan: EvolutionPlan, training: TrainingPlan) -> WorldSettings:
