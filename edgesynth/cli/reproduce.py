@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 )
 @click.option("--rival", "rivals", multiple=True, help="Only this one; may be given several times.")
 @click.option(
-    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Seeds at a time."
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes, one seed each.",
 )
 @recipe_options
 @seed_option

@@ -60,9 +60,9 @@ def equal_accuracy_table(document: Mapping[str, Any]) -> Table:
         tone: Tone = "" if ratio is None else "good" if ratio <= 1 else "bad"
         rows.append([*cells, Cell("–" if ratio is None else f"{ratio:.2f}", tone=tone)])
     caption = (
-        "Read off each rival's curve of size and mean test accuracy, straight over the logarithm of "
-        "the size; nothing below the smallest network. At most 1 in the last column: edgesynth is "
-        "at least as small as the best baseline."
+        "Read off each rival's curve of size and mean test accuracy, straight over the logarithm "
+        "of the size; nothing below the smallest network. At most 1 in the last column: edgesynth "
+        "is at least as small as the best baseline."
     )
     return Table(columns, rows, caption=caption)
 

@@ -6,7 +6,6 @@ Each takes its size from a rival of edgesynth, so that at every generation both 
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -19,51 +18,72 @@ from edgesynth.hardware.counting import count
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.channels import ChannelMap, trace_channels
 from edgesynth.synthesis.genes import genes_of, isolated, links_of
+from edgesynth.synthesis.heredity import live_synapses
 from edgesynth.synthesis.shrink import cut_out, shrink
 from edgesynth.workflows.reproduce.rival import Scene
 
-_HALVINGS = 20
+_HALVINGS = 12
+_RATIOS = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98)
+"""Tried in turn; a layer that would lose everything is left whole by the library."""
+
+
+Masks = dict[str, torch.Tensor]
 
 
 def magnitude(scene: Scene) -> Network:
-    """The `scene.goal` strongest synapses of the whole network live: torch's own
-    `prune.global_unstructured` with `L1Unstructured`. Neurons without a synapse leave."""
-    parent, channels = scene.parent, _channels(scene.parent)
-    module = copy.deepcopy(parent.module)
-    layers = [(module.get_submodule(name), "weight") for name in channels.outputs]
-    total = sum(layer.get_parameter(name).numel() for layer, name in layers)
-    culled = max(0, total - _goal(scene))
-    prune.global_unstructured(layers, prune.L1Unstructured, amount=culled)
-    masks = {
-        f"{name}.weight": module.get_submodule(name).get_buffer("weight_mask").bool()
-        for name in channels.outputs
-    }
-    return _masked(parent, channels, masks)
+    """The strongest synapses of the whole network live: torch's own `prune.global_unstructured`
+    with `L1Unstructured`. Neurons that are left without a synapse leave."""
+
+    def choose(keep: int) -> Masks:
+        module = copy.deepcopy(scene.parent.module)
+        layers = {name: module.get_submodule(name) for name in _channels(scene.parent).outputs}
+        total = sum(layer.get_parameter("weight").numel() for layer in layers.values())
+        places = [(layer, "weight") for layer in layers.values()]
+        prune.global_unstructured(places, prune.L1Unstructured, amount=total - keep)
+        return {n: layer.get_buffer("weight_mask").bool() for n, layer in layers.items()}
+
+    return _to_goal(scene, choose)
 
 
 def nncf_magnitude(scene: Scene) -> Network:
-    """The same choice made by NNCF's `prune`, mode UNSTRUCTURED_MAGNITUDE_GLOBAL, which ranks
+    """The same, chosen by NNCF's `prune` in its mode UNSTRUCTURED_MAGNITUDE_GLOBAL, which ranks
     weights relative to the norm of their layer."""
     import nncf
-    from nncf.torch import strip
+    from nncf.torch.function_hook.pruning.magnitude.algo import get_pruned_modules
 
-    parent, channels = scene.parent, _channels(scene.parent)
-    weights = [parent.module.get_submodule(n).get_parameter("weight") for n in channels.outputs]
-    ratio = 1 - _goal(scene) / sum(weight.numel() for weight in weights)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    weights = {f"{name}.weight": name for name in _channels(scene.parent).outputs}
+    total = sum(scene.parent.module.get_parameter(weight).numel() for weight in weights)
+
+    def choose(keep: int) -> Masks:
         pruned = nncf.prune(
-            copy.deepcopy(parent.module),
-            nncf.PruneMode.UNSTRUCTURED_MAGNITUDE_GLOBAL,
-            max(0.0, ratio),
-            examples_inputs=parent.example_input(2),
+            copy.deepcopy(scene.parent.module),
+            mode=nncf.PruneMode.UNSTRUCTURED_MAGNITUDE_GLOBAL,
+            ratio=1 - keep / total,
+            examples_inputs=scene.parent.example_input(2),
         )
-        module = strip(pruned, do_copy=True, strip_format=nncf.StripFormat.IN_PLACE)
-    masks = {
-        f"{name}.weight": module.get_submodule(name).get_parameter("weight").detach() != 0
-        for name in channels.outputs
-    }
-    return _masked(parent, channels, masks)
+        hooks = get_pruned_modules(pruned)
+        return {weights[key]: hook.binary_mask for key, hook in hooks.items() if key in weights}
+
+    return _to_goal(scene, choose)
+
+
+def _to_goal(scene: Scene, choose: Callable[[int], Masks]) -> Network:
+    """The network with as many synapses as the goal, when neurons without any have left.
+
+    `choose` says which synapses live when so many are kept; the number is found by bisection,
+    because those that lead nowhere are no use and leave with their neuron.
+    """
+    parent, channels, goal = scene.parent, _channels(scene.parent), _goal(scene)
+    low, high = goal, live_synapses(parent)
+    best = _masked(parent, channels, choose(min(low, high)))
+    while live_synapses(best) < 0.995 * goal and high - low > 1:
+        middle = (low + high) // 2
+        tried = _masked(parent, channels, choose(middle))
+        if live_synapses(tried) <= goal:
+            low, best = middle, tried
+        else:
+            high = middle
+    return best
 
 
 def torch_pruning(*, whole_network: bool) -> Callable[[Scene], Network]:
@@ -81,10 +101,15 @@ def torch_pruning(*, whole_network: bool) -> Callable[[Scene], Network]:
         def params(dead: set[int]) -> int:
             return count(cut_out(network, channels, dead).module, shape).params
 
-        low, high = 0.0, 1.0
-        dead = _weakest(network, channels, high, whole_network)
-        if params(dead) > goal:
-            raise UserError(f"torch-pruning cannot reach {goal:,} parameters; stop earlier")
+        low = high = 0.0
+        dead: set[int] = set()
+        for high in _RATIOS:
+            dead = _weakest(network, channels, high, whole_network)
+            if params(dead) <= goal:
+                break
+            low = high
+        else:
+            raise UserError(f"torch-pruning does not get down to {goal:,} parameters")
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             tried = _weakest(network, channels, middle, whole_network)
@@ -116,7 +141,7 @@ def _weakest(network: Network, channels: ChannelMap, ratio: float, whole_network
     dead: set[int] = set()
     for group in pruner.step(interactive=True):
         for dependency, indices in group:
-            name = names[dependency.target.module]
+            name = names.get(dependency.target.module)  # None for what is no layer, such as ReLU
             if name in channels.outputs and pruner.DG.is_out_channel_pruning_fn(dependency.handler):
                 dead.update(channels.outputs[name][list(indices)].tolist())
     return dead
@@ -132,8 +157,13 @@ def _goal(scene: Scene) -> int:
     return scene.goal
 
 
-def _masked(parent: Network, channels: ChannelMap, masks: dict[str, torch.Tensor]) -> Network:
-    """`parent` with `masks`, without the clusters that have no synapse left on one side."""
+def _masked(parent: Network, channels: ChannelMap, chosen: Masks) -> Network:
+    """`parent` with the synapses in `chosen`, by layer, that it had itself, without the clusters
+    that have no synapse left on one side."""
+    masks = {}
+    for name, live in chosen.items():
+        own = parent.masks.get(f"{name}.weight")
+        masks[f"{name}.weight"] = live if own is None else live & own
     masked = Network(copy.deepcopy(parent.module), parent.description, masks)
     masked.apply_masks()
     return shrink(masked, channels, _isolated(masked, channels))

@@ -84,6 +84,17 @@ class Folder:
         except OSError as error:
             raise UserError(f"{place} cannot be written: {error.strerror}") from None
 
+    def end(self, seed: int, rival: str, generation: int, reason: str) -> None:
+        """Note that a lineage cannot reach `generation`."""
+        place = self.path / "networks" / f"s{seed}" / rival / "ended.json"
+        told = {"seed": seed, "rival": rival, "generation": generation, "reason": reason}
+        write_json(str(place), told)
+
+    def ended(self) -> list[dict[str, Any]]:
+        """The lineages that could not go on, and why."""
+        places = sorted(self.path.glob("networks/s*/*/ended.json"))
+        return [read_json(str(place), "end of a lineage") for place in places]
+
     @contextmanager
     def lineage(self, seed: int, rival: str) -> Iterator[None]:
         """Work on one lineage, which no other process then does.

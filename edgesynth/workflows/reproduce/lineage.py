@@ -12,6 +12,7 @@ import time
 import msgspec
 import torch
 
+from edgesynth.core.errors import UserError
 from edgesynth.core.network import Lineage, NetworkDescription
 from edgesynth.core.precision import FULL_PRECISION
 from edgesynth.core.progress import Progress
@@ -56,6 +57,10 @@ class _Born:
     drawn: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
+class Extinct(Exception):  # noqa: N818
+    """A lineage that has no further generation, and why."""
+
+
 _COMMON = Rival(
     name=ANCESTOR,
     kind="baseline",
@@ -82,7 +87,12 @@ def follow(stage: Stage, rival: Rival, generations: int) -> None:
         for generation in range(2, last + 1):
             found = stage.folder.find(stage.seed, rival.name, generation)
             if found is None:
-                found = _raise(stage, rival, generation, stage.folder.load(row), ancestor)
+                try:
+                    found = _raise(stage, rival, generation, stage.folder.load(row), ancestor)
+                except Extinct as error:
+                    stage.folder.end(stage.seed, rival.name, generation, str(error))
+                    stage.progress.say(f"seed {stage.seed} {rival.name} ends: {error}")
+                    return
             row = found
 
 
@@ -107,13 +117,23 @@ def _raise(stage: Stage, rival: Rival, generation: int, parent: Network, ancesto
     seeds = (stage.seed, generation)
     scene = Scene(parent, seeds, generation, _goal(stage, rival, generation))
     torch.manual_seed(training_seed(seeds))
-    child = rival.draw(scene)
+    child = _drawn(rival, scene)
     policy = rival.policy(generation)
     newborn = Network(copy.deepcopy(child.module), child.description, dict(child.masks))
     restrict(newborn, policy)
     at_birth = stage.world.accuracy(newborn)
     drawn = rival.expected(scene) if rival.expected else {}
     return _finish(stage, _Born(child, rival, generation, at_birth, started, drawn), ancestor)
+
+
+def _drawn(rival: Rival, scene: Scene) -> Network:
+    """The next network; a rival that follows another ends with it at the latest."""
+    if rival.follows is not None and scene.goal is None:
+        raise Extinct(f"{rival.follows} has no generation {scene.generation} to follow")
+    try:
+        return rival.draw(scene)
+    except UserError as error:
+        raise Extinct(str(error)) from None
 
 
 def _goal(stage: Stage, rival: Rival, generation: int) -> int | None:

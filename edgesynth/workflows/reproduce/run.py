@@ -110,11 +110,10 @@ def _require_leaders(folder: Folder, works: Sequence[_Work], known: dict[str, Ri
             leader = known[name].follows
             if leader is None or leader in work.rivals:
                 continue
-            if (work.seed, leader, work.generations) not in rows:
+            if (work.seed, leader, 2) not in rows:
                 raise UserError(
                     f"rival {name} takes its sizes from {leader}, which {folder.path} does not "
-                    f"hold for seed {work.seed} up to generation {work.generations}; "
-                    f"add --rival {leader}"
+                    f"hold for seed {work.seed}; add --rival {leader}"
                 )
 
 
@@ -195,6 +194,7 @@ def _document(
             for r in known.values()
             if r.name not in done
         ],
+        "ended": folder.ended(),
         "claims": [
             {**msgspec.to_builtins(quote), "status": f"not reproduced here: {quote.differs}"}
             for quote in paper.quotes
