@@ -69,21 +69,22 @@ def command(output: Output, **options: Any) -> int:
 
 
 def _show(document: dict[str, Any], console: Console) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=f"{document['paper']['name']} on {document['data']}, test accuracy")
-    for title in ("rival", "gen", "synapses x", "dense x", "MACs x", "bytes x", "accuracy %",
-                  "min..max", "lost pt"):  # fmt: skip
-        table.add_column(title, justify="left" if title == "rival" else "right")
+    heading = f"{document['paper']['name']} on {document['data']}, test accuracy"
+    table = Table(title=heading, title_justify="left", box=SIMPLE_HEAD)
+    for title in ("rival", "gen", "synapses x", "dense x", "MACs x", "bytes x",
+                  "accuracy % (min..max)", "lost pt"):  # fmt: skip
+        table.add_column(title, justify="left" if title == "rival" else "right", no_wrap=True)
     for one in document["summary"]:
-        fewer = one["fewer"]
-        accuracy = one["test_accuracy"]
+        fewer = (one["fewer"][key] for key in ("synapses", "params", "macs", "weight_bytes"))
+        mean, low, high = (100 * one["test_accuracy"][key] for key in ("mean", "low", "high"))
         table.add_row(
             one["rival"],
             str(one["generation"]),
-            *(f"{fewer[k]['mean']:.2f}" for k in ("synapses", "params", "macs", "weight_bytes")),
-            f"{100 * accuracy['mean']:.2f}",
-            f"{100 * accuracy['low']:.2f}..{100 * accuracy['high']:.2f}",
+            *(f"{ratio['mean']:.2f}" for ratio in fewer),
+            f"{mean:.2f} ({low:.2f}..{high:.2f})",
             f"{one['lost_points']['mean']:.2f}",
         )
     console.print(table)

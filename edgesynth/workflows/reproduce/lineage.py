@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
+from typing import Any
 
 import msgspec
 import torch
@@ -162,8 +163,7 @@ def _finish(stage: Stage, born: _Born, ancestor: Network | None) -> Row:
     network.description = _described(stage, born, accuracy, test)
     (stage.folder.path / place).parent.mkdir(parents=True, exist_ok=True)
     saved = edgenet.save(network, stage.folder.path / place)
-    counts = counted(network)
-    counts.pop("size_bytes")
+    counts: dict[str, Any] = {k: v for k, v in counted(network).items() if k != "size_bytes"}
     row = Row(
         seed=stage.seed,
         rival=rival.name,

@@ -39,7 +39,7 @@ def rivals(recipe: Recipe) -> list[Rival]:
     schedules = {**{name: parse_precision(name) for name in NAMES}, "schedule":
                  parse_precision(SCHEDULE)}  # fmt: skip
     plain = [
-        Rival(name=f"plain-{name}", kind="edgesynth", draw=lambda scene: scene.parent, last=2,
+        Rival(name=f"plain-{name}", kind="baseline", draw=lambda scene: scene.parent, last=2,
               precision=PrecisionPolicy(FORMATS[name]),
               says=f"the ancestor trained on with {name} weights, nothing culled")
         for name in NAMES
