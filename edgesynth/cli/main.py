@@ -25,6 +25,7 @@ COMMANDS = [
     "deploy",
     "report",
     "compare",
+    "reproduce",
     "inspect",
     "doctor",
 ]

@@ -40,7 +40,8 @@ def build_report(sources: Sequence[Path], out: Path, *, title: str | None = None
     players = cast(evidence)
     heading = title or _title(players)
     sections = _sections(evidence, players)
-    data = _render(heading, players, sections, evidence).encode("utf-8")
+    inks = [subject.ink for subject in players.everyone]
+    data = render(heading, sections, inks, _origin(evidence)).encode("utf-8")
     write_bytes(out, data)
     kinds = [finding.record.kind for finding in evidence.findings]
     return {
@@ -77,7 +78,9 @@ def _sections(evidence: Evidence, players: Cast) -> list[Section]:
     return [section for section in found if section is not None]
 
 
-def _render(heading: str, players: Cast, sections: list[Section], evidence: Evidence) -> str:
+def render(heading: str, sections: Sequence[Section], inks: Sequence[str], origin: str) -> str:
+    """The page of `sections`; `inks` are those of bars that may be hatched, `origin` says at the
+    end of the page what it was made from."""
     environment = Environment(
         loader=PackageLoader("edgesynth.report"),
         autoescape=True,
@@ -89,12 +92,19 @@ def _render(heading: str, players: Cast, sections: list[Section], evidence: Evid
     digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
     return environment.get_template("page.html").render(
         heading=heading,
-        subjects=players.everyone,
+        inks=inks,
         sections=sections,
         # the file's own text, not a stranger's; autoescape would break its quotes
         style=Markup(style),  # noqa: S704
         style_sha256=digest,
         version=__version__,
-        runs=len(evidence.runs),
-        records=len(evidence.findings),
+        origin=origin,
+    )
+
+
+def _origin(evidence: Evidence) -> str:
+    runs, records = len(evidence.runs), len(evidence.findings)
+    return (
+        f"{runs} {'run' if runs == 1 else 'runs'} and "
+        f"{records} {'record' if records == 1 else 'records'}"
     )

@@ -41,6 +41,8 @@ class Series:
     shape: Shape = "dot"
     line: Line = "none"
     dashed: bool = False
+    band: Sequence[tuple[Mark, Mark]] = ()
+    """(lowest, highest) along the series, as a shade behind it."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def scatter(
     frame = Frame(x, y, right=max(map(text.width, names), default=0.0) if ends_named else 0.0)
     guides = [guide for guide in guides if frame.shows(guide.axis, guide.value)]
     parts = [frame.draw()]
+    parts += [_band(frame, one) for one in series if len(one.band) > 1]
     parts += [_guide(frame, guide) for guide in guides]
     parts += [_stem(frame, a, b) for a, b in stems]
     parts += [_series(frame, one) for one in series]
@@ -108,6 +111,12 @@ def _series(frame: Frame, one: Series) -> Markup:
             drawn = symbol(one.shape, x, y, _radius(one))
             parts.append(group(element("title", mark.tip), drawn))
     return group(*parts, class_=f"ink-{one.ink}")
+
+
+def _band(frame: Frame, one: Series) -> Markup:
+    edge = [low for low, _ in one.band] + [high for _, high in reversed(one.band)]
+    corners = [frame.place(mark.x, mark.y) for mark in edge]
+    return group(path(corners, class_="band"), class_=f"ink-{one.ink}")
 
 
 def _line_class(one: Series) -> str:

@@ -1,0 +1,64 @@
+"""The recipe of a reproduction: every setting that shapes a result, with its default, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from edgesynth.synthesis.environment import parse_environment
+from edgesynth.synthesis.genome import Genome
+from edgesynth.synthesis.stress import parse_stress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What all rivals share, and how edgesynth's own draw.
+
+    Raises UserError when a genome or the stress is not understood.
+    """
+
+    network: str = "lenet5"
+    ancestor_epochs: int = 12
+    epochs: tuple[int, ...] = (4,)
+    """Of training after each synthesis, from generation 2 on; the last one repeats."""
+    batch: int = 64
+    learning_rate: float = 2e-3
+    distill: float = 0.5
+    """Share of the ancestor's outputs in the loss of every rival."""
+    environments: tuple[str, ...] = ("synapses=0.5:global",)
+    """Of each synthesis, from generation 2 on; the last one repeats."""
+    dense_environments: tuple[str, ...] = ("params=0.6",)
+    """The same for the rival that only removes whole clusters."""
+    encoding: str = "both"
+    pressure: float = 8.0
+    stress: str = "bernoulli:0.5"
+    stressed_ancestor: bool = True
+    """The lineage under stress begins with an ancestor of its own, trained from the same initial
+    weights on the same batches, but under stress; else its second generation is that of the
+    lineage without."""
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        self.genome(2), self.dense_genome(2), parse_stress(self.stress)
+        for text in (*self.environments, *self.dense_environments):
+            parse_environment(text)
+
+    def epochs_of(self, generation: int) -> int:
+        """Of training for an offspring of `generation`, counted from 1, the ancestor."""
+        if generation == 1:
+            return self.ancestor_epochs
+        return self.epochs[min(generation - 2, len(self.epochs) - 1)]
+
+    def genome(self, generation: int) -> Genome:
+        """How an offspring of `generation` is drawn."""
+        text = self.environments[min(generation - 2, len(self.environments) - 1)]
+        return Genome(parse_environment(text), self.encoding, self.pressure)
+
+    def dense_genome(self, generation: int) -> Genome:
+        """The same where only whole clusters die."""
+        text = self.dense_environments[min(generation - 2, len(self.dense_environments) - 1)]
+        return Genome(parse_environment(text), "cluster", self.pressure)
+
+    def document(self) -> dict[str, object]:
+        """The recipe as JSON data."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
