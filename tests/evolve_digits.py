@@ -38,7 +38,7 @@ def lineage(run: Path) -> dict[str, object]:
     for one in in_birth_order(read_history(run / "history.jsonl")):
         found = edgenet.read_description(run / one.network)
         assert found.weights_sha256 == one.weights_sha256
-        offspring.append({**msgspec.to_builtins(one), "seconds": None})
+        offspring.append({**msgspec.structs.asdict(one), "seconds": None})
     end = read_run(run)
     best = edgenet.read_description(run / "best.edgenet")
     return {

@@ -16,7 +16,7 @@ from edgesynth.synthesis.environment import parse_environment
 from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.heredity import live_synapses, synthesize
 from edgesynth.synthesis.rounding import revive, rounded
-from edgesynth.workflows.evolve import predicted_cost
+from edgesynth.workflows.world import predicted_cost
 from small_networks import SHAPE, Mobile, Plain, network
 
 SEED = (0, 2, 1)

@@ -32,7 +32,7 @@ def test_a_run_from_start_to_end(parent: Path, tmp_path: Path) -> None:
     assert {o.parent for o in history if o.generation == 3} == {chosen}
     assert read_run(tmp_path / "run").selected[:2] == ["g01-0", chosen]
     assert all(o.synapses < ancestor.synapses and o.macs < ancestor.macs for o in children)
-    assert document["best"]["id"] == min(history, key=lambda o: o.macs).id
+    assert document["best"]["id"] == min(history, key=lambda o: (o.macs, -o.accuracy)).id
     delivered = edgenet.load(tmp_path / "run" / "best.edgenet")
     assert delivered.description.accuracy["test"] == document["best"]["test_accuracy"]
     assert delivered.description.lineage.generation == 3

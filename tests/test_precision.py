@@ -25,6 +25,7 @@ from edgesynth.networks import edgenet
 from edgesynth.networks.grid import codes_of, from_rows, storage_of, to_rows, weighted_layers
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.environment import Environment
+from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.heredity import synthesize
 from edgesynth.synthesis.precision import (
     PrecisionHook,
@@ -147,7 +148,7 @@ def test_the_shadows_are_back_bit_for_bit_when_the_optimizer_steps() -> None:
 
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_a_restricted_network_is_the_same_after_a_file(tmp_path: Path, name: str) -> None:
-    net = synthesize(network(Inception), Environment("budget", 0.7), (0, 2, 1))
+    net = synthesize([network(Inception)], Genome(Environment("synapses", 0.7)), (0, 2, 1))
     restrict(net, policy(name, "c"))
     edgenet.save(net, tmp_path / "a.edgenet")
     loaded = edgenet.load(tmp_path / "a.edgenet", trust=("small_networks:Inception",))
@@ -226,7 +227,7 @@ def test_a_description_of_another_grid_is_refused(
 def test_zeros_of_the_grid_die_with_certainty() -> None:
     parent = network(Plain)
     prepared = as_parent(parent, policy("ternary"))
-    child = synthesize(prepared, Environment("factor", 1.0), (0, 2, 1))
+    child = synthesize([prepared], Genome(Environment("factor", 1.0)), (0, 2, 1))
     for name, layer in weighted_layers(child.module).items():
         zero = layer.get_parameter("weight") == 0
         assert not child.masks[f"{name}.weight"][zero].any(), name
