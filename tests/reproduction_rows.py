@@ -52,7 +52,8 @@ def two_seeds() -> list[Row]:
         rows.append(row("ancestor", 1, seed=seed, test=0.90 + shift))
         for rival, accuracies in {
             "edgesynth": (0.90, 0.89, 0.88),
-            "edgesynth+stress": (0.90, 0.895, 0.885),
+            "halving": (0.90, 0.89, 0.88),
+            "halving+stress": (0.90, 0.895, 0.885),
             "edgesynth-dense": (0.89, 0.88, 0.87),
             "random": (0.88, 0.86, 0.80),
             "magnitude": (0.90, 0.885, 0.87),

@@ -80,7 +80,7 @@ def test_the_run_names_parent_and_best_and_the_charts_show_both(demo):
         "Accuracy against parameters",
         "Accuracy against MACs",
     ]
-    for chart in charts_of(section)[2:]:
+    for chart in charts_of(section)[3:]:
         assert ">g01-0</text>" in chart.drawing and ">g04-1</text>" in chart.drawing
         assert ">accuracy_loss&lt;=1</text>" in chart.drawing  # the bound is drawn
         assert {entry.text for entry in chart.legend} >= {"Pareto front", "selected", "required"}

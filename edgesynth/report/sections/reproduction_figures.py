@@ -24,7 +24,7 @@ class Look(NamedTuple):
 
 LOOKS = {
     "edgesynth": Look("child"),
-    "edgesynth+stress": Look("third", "diamond"),
+    "halving+stress": Look("third", "diamond"),
     "edgesynth-dense": Look("child", "square", True),
     "paper": Look("fifth"),
     "random": Look("parent", "ring"),
@@ -90,7 +90,7 @@ def stress_on_and_off(summaries: Sequence[Summary]) -> list[Chart]:
     """Accuracy at birth and after training by generation, with stress and without; none where
     one of the two lineages is not there."""
     series = []
-    for rival in ("edgesynth", "edgesynth+stress"):
+    for rival in ("halving", "halving+stress"):
         mine = [one for g, one in of_rival(summaries, rival).items() if g > 1]
         if not mine:
             return []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from edgesynth.synthesis.environment import parse_environment
 from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.stress import parse_stress
+from edgesynth.tasks.augmentation import parse_augmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,19 +18,22 @@ class Recipe:
     """
 
     network: str = "lenet5"
-    ancestor_epochs: int = 12
+    ancestor_epochs: int = 16
     epochs: tuple[int, ...] = (4,)
     """Of training after each synthesis, from generation 2 on; the last one repeats."""
-    batch: int = 64
+    batch: int = 128
     learning_rate: float = 2e-3
+    augment: str = "flip,shift=2"
+    """See `augmentation.parse_augmentation`; the ancestor is trained with it too."""
     distill: float = 0.5
     """Share of the ancestor's outputs in the loss of every rival."""
-    environments: tuple[str, ...] = ("synapses=0.5:global",)
+    environments: tuple[str, ...] = ("synapses=0.585:global",)
     """Of each synthesis, from generation 2 on; the last one repeats."""
-    dense_environments: tuple[str, ...] = ("params=0.6",)
+    dense_environments: tuple[str, ...] = ("params=0.67:global",)
     """The same for the rival that only removes whole clusters."""
-    encoding: str = "both"
-    pressure: float = 8.0
+    encoding: str = "synapse"
+    pressure: float = 1000.0
+    """So strong that chance decides between equals only."""
     stress: str = "bernoulli:0.5"
     stressed_ancestor: bool = True
     """The lineage under stress begins with an ancestor of its own, trained from the same initial
@@ -39,6 +43,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         self.genome(2), self.dense_genome(2), parse_stress(self.stress)
+        parse_augmentation(self.augment)
         for text in (*self.environments, *self.dense_environments):
             parse_environment(text)
 

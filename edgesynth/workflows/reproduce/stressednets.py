@@ -34,6 +34,8 @@ from edgesynth.workflows.reproduce.rival import Rival, Scene
 
 LITERAL = Genome(Environment("factor", 0.7), "synapse", 1.0)
 """exp(|w| / Z - 1) times F = 0.7 (arXiv:1606.04393)."""
+HALVING = Genome(Environment("synapses", 0.5), "cluster", 1.0)
+"""Whole clusters die by exp(|w| / Z - 1) until half of the synapses are left (arXiv:1609.01360)."""
 LOWEST, HIGHEST = 0.7 / math.e, 0.40
 MODELOPT = (
     "nvidia-modelopt installs, but its weight sparsity has the fixed pattern 2:4 and its FastNAS "
@@ -44,20 +46,25 @@ MODELOPT = (
 def rivals(recipe: Recipe) -> list[Rival]:
     """All rivals, each after the one that it follows."""
     chance = lambda generation: replace(recipe.genome(generation), pressure=0.0)  # noqa: E731
+    halving = _drawn(
+        "halving",
+        "edgesynth",
+        "the papers' rule for clusters, half of the synapses per generation",
+        lambda generation: HALVING,
+    )
     return [
         replace(
             _drawn("paper", "baseline", "the papers' literal rule: synapses, F = 0.7, no budget",
                    lambda generation: LITERAL),
             expected=literal_draw, last=5,  # by then about 100 times fewer synapses
         ),
-        _drawn("edgesynth", "edgesynth", "clusters and synapses within a budget", recipe.genome),
-        replace(
-            _drawn("edgesynth+stress", "edgesynth", "the same, trained under stress",
-                   recipe.genome),
-            stress=parse_stress(recipe.stress), own_ancestor=recipe.stressed_ancestor,
-        ),
+        _drawn("edgesynth", "edgesynth", "the weakest synapses of all layers, within a budget",
+               recipe.genome),
         _drawn("edgesynth-dense", "edgesynth", "whole clusters only, within a budget of dense "
                "parameters", recipe.dense_genome),
+        halving,
+        replace(halving, name="halving+stress", says="the same, trained under stress",
+                stress=parse_stress(recipe.stress), own_ancestor=recipe.stressed_ancestor),
         _drawn("random", "baseline", "edgesynth's budget, culled by chance alone", chance),
         Rival(name="magnitude", kind="baseline", draw=magnitude, follows="edgesynth",
               says="torch's global L1 pruning, to edgesynth's synapses"),
@@ -190,7 +197,7 @@ def _stress_at_birth(findings: Findings) -> Check:
 
 def _stress_after_training(findings: Findings) -> Check:
     claim = "E5: under stress at most 1.5 points less accurate after training, up to 4 times fewer"
-    stressed = findings.of("edgesynth+stress")
+    stressed = findings.of("halving+stress")
     pairs = _stress_pairs(findings, lambda one: one.test_accuracy)
     gentle = {g: p for g, p in pairs.items() if stressed[g].fewer["synapses"].mean <= 4.05}
     if not gentle:
@@ -200,7 +207,7 @@ def _stress_after_training(findings: Findings) -> Check:
 
 def _stress_pairs(findings: Findings, figure: Callable[[Summary], object]) -> dict[int, float]:
     """Points gained by stress at each generation that both lineages have."""
-    on, off = findings.of("edgesynth+stress"), findings.of("edgesynth")
+    on, off = findings.of("halving+stress"), findings.of("halving")
     found = {}
     for generation in sorted((on.keys() & off.keys()) - {1}):
         one, other = figure(on[generation]), figure(off[generation])
