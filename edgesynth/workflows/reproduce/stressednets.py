@@ -52,14 +52,21 @@ def rivals(recipe: Recipe) -> list[Rival]:
         "the papers' rule for clusters, half of the synapses per generation",
         lambda generation: HALVING,
     )
+    plain = _drawn(
+        "edgesynth",
+        "edgesynth",
+        "the weakest synapses of all layers, within a budget",
+        recipe.genome,
+    )
     return [
         replace(
             _drawn("paper", "baseline", "the papers' literal rule: synapses, F = 0.7, no budget",
                    lambda generation: LITERAL),
             expected=literal_draw, last=5,  # by then about 100 times fewer synapses
         ),
-        _drawn("edgesynth", "edgesynth", "the weakest synapses of all layers, within a budget",
-               recipe.genome),
+        plain,
+        replace(plain, name="edgesynth+stress", stress=parse_stress(recipe.own_stress),
+                says=f"the same under stress {recipe.own_stress}, from the second generation on"),
         _drawn("edgesynth-dense", "edgesynth", "whole clusters only, within a budget of dense "
                "parameters", recipe.dense_genome),
         halving,
