@@ -46,18 +46,10 @@ MODELOPT = (
 def rivals(recipe: Recipe) -> list[Rival]:
     """All rivals, each after the one that it follows."""
     chance = lambda generation: replace(recipe.genome(generation), pressure=0.0)  # noqa: E731
-    halving = _drawn(
-        "halving",
-        "edgesynth",
-        "the papers' rule for clusters, half of the synapses per generation",
-        lambda generation: HALVING,
-    )
-    plain = _drawn(
-        "edgesynth",
-        "edgesynth",
-        "the weakest synapses of all layers, within a budget",
-        recipe.genome,
-    )
+    halving = _drawn("halving", "edgesynth", "the papers' rule for clusters, half of the synapses "
+                     "per generation", lambda generation: HALVING)  # fmt: skip
+    plain = _drawn("edgesynth", "edgesynth", "the weakest synapses of all layers, within a budget",
+                   recipe.genome)  # fmt: skip
     return [
         replace(
             _drawn("paper", "baseline", "the papers' literal rule: synapses, F = 0.7, no budget",
