@@ -16,6 +16,7 @@ COMMANDS = [
     "demo",
     "train",
     "evolve",
+    "generate",
     "export",
     "check",
     "build",

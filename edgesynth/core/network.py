@@ -27,6 +27,23 @@ class Kept(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_default
     outputs: str | None = None
 
 
+class Edit(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+    """How one module differs from the architecture's own, see `networks.edits`."""
+
+    layer: str
+    """Dotted name of the module."""
+    skip: bool = False
+    """It does nothing: its input is its output."""
+    separable: bool = False
+    """A convolution that has become a depthwise one (`LAYER.0`) and a 1 x 1 one (`LAYER.1`)."""
+    inputs: int | None = None
+    """Channels; None leaves them as they are."""
+    outputs: int | None = None
+    kernel: int | None = None
+    """Side of a square window; the padding grows and shrinks with it, but not below 0."""
+    groups: int | None = None
+
+
 class Preprocessing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """From raw uint8 NCHW pixels to the network's input: (pixel * scale - mean) / std."""
 
@@ -65,6 +82,8 @@ class NetworkDescription(msgspec.Struct, forbid_unknown_fields=True, frozen=True
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     task: str = "classification"
+    edits: tuple[Edit, ...] = ()
+    """What a generator changed of the architecture, in this order; `kept` is on top of it."""
     kept: dict[str, Kept] = {}
     """Layers that differ from the architecture's own widths; absent layers are whole."""
     precision: Precision = Precision()

@@ -66,6 +66,8 @@ class PrecisionPolicy:
     """Layers whose weights stay float32."""
     activation_bits: int | None = None
     """Of the inputs of all layers but those in `keep`; None leaves them float."""
+    by_layer: tuple[tuple[str, str], ...] = ()
+    """(layer, format) where single layers have formats of their own instead of `weights`."""
 
 
 FULL_PRECISION = PrecisionPolicy()

@@ -23,6 +23,7 @@ from edgesynth.core.network import SCHEMA, Architecture, Kept, NetworkDescriptio
 from edgesynth.networks import zoo
 from edgesynth.networks.activations import quantize_inputs
 from edgesynth.networks.darknet_network import DarknetNetwork
+from edgesynth.networks.edits import apply_edits
 from edgesynth.networks.grid import check_grid
 from edgesynth.networks.narrow import narrow, widths
 from edgesynth.networks.network import Network
@@ -90,6 +91,7 @@ def load(folder: Path, *, trust: Collection[str] = ()) -> Network:
     tensors = _read_tensors(path, description.weights_sha256)
     module = build(description.architecture, folder, trust)
     try:
+        apply_edits(module, description.edits)
         apply_kept(module, description.kept)
     except ValueError as error:
         raise UserError(f"network {folder / 'network.json'}: {error}") from None

@@ -80,11 +80,16 @@ class ChannelMap:
         return [(layers, np.array(sorted(labels))) for layers, labels in families.items()]
 
 
-def trace_channels(module: nn.Module, example: torch.Tensor) -> ChannelMap:
+def trace_channels(
+    module: nn.Module, example: torch.Tensor, *, on_values: bool = False
+) -> ChannelMap:
     """Run `module` on `example` (batch, channels, height, width) and find its clusters.
 
-    Leaves the module as it was.
+    Leaves the module as it was. With `on_values` it runs as it is, which is faster for a small
+    network: shapes without values are computed in Python.
     """
+    if on_values:
+        return _trace(module, example)
     bones, shapes = skeleton(module), example.to("meta")
     try:
         return _trace(bones, shapes)

@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from edgesynth.core import errors
-from edgesynth.core.precision import PrecisionPolicy
+from edgesynth.core.precision import FULL_PRECISION, PrecisionPolicy
+from edgesynth.synthesis.generative.blueprint import Blueprint
 from edgesynth.synthesis.genome import Genome
-from edgesynth.synthesis.stress import Stress
+from edgesynth.synthesis.stress import NO_STRESS, Stress
 
 
 class WorldSpec(msgspec.Struct, frozen=True):
@@ -33,9 +34,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     parents: tuple[dict[str, bytes], ...]
     """One `.edgenet` or two, see `parcel`."""
-    genome: Genome
-    stress: Stress
-    precision: PrecisionPolicy
+    genome: Genome = Genome()
+    blueprint: Blueprint | None = None
+    """How it is made of the one parent, instead of by the genome; it then has the precision of its
+    genes and is probed after training."""
+    stress: Stress = NO_STRESS
+    precision: PrecisionPolicy = FULL_PRECISION
     teacher: dict[str, bytes] | None = None
     """The ancestor's `.edgenet`, where the offspring learns from its outputs."""
     distill: float = 0.0
@@ -73,6 +77,12 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True, tag="raised"):
     """Device -> predicted measurements."""
     seconds: float
     versions: dict[str, str]
+    reactions: list[list[float]] = []
+    """Of a network with a blueprint, trained; see `generative.probe`."""
+    accuracy_midway: float | None = None
+    """Of such a network, after half of its training."""
+    stopped: bool = False
+    """Whether its training ended there."""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):

@@ -17,7 +17,13 @@ from torch import nn
 
 from edgesynth.core.errors import UserError, nearest
 from edgesynth.core.network import Precision
-from edgesynth.core.precision import FULL, Format, PrecisionPolicy, PrecisionSchedule
+from edgesynth.core.precision import (
+    FULL,
+    Format,
+    PrecisionPolicy,
+    PrecisionSchedule,
+    format_named,
+)
 from edgesynth.networks.activations import calibrate, quantize_inputs
 from edgesynth.networks.grid import format_of, from_rows, to_rows, weighted_layers
 from edgesynth.networks.network import Network
@@ -81,9 +87,9 @@ def formats_of(module: nn.Module, policy: PrecisionPolicy) -> dict[str, Format]:
     for name in policy.keep:
         if name not in layers:
             raise UserError(f'no layer "{name}" to keep in {FULL}; {nearest(name, list(layers))}')
-    if policy.weights.name == FULL:
-        return {}
-    return {name: policy.weights for name in layers if name not in policy.keep}
+    own = {name: format_named(form) for name, form in policy.by_layer}
+    formats = {name: own.get(name, policy.weights) for name in layers if name not in policy.keep}
+    return {name: form for name, form in formats.items() if form.name != FULL}
 
 
 class PrecisionHook(Hook):

@@ -16,11 +16,14 @@ import numpy as np
 import torch
 
 from edgesynth.core.network import Lineage, NetworkDescription
+from edgesynth.core.precision import PrecisionPolicy
 from edgesynth.core.progress import Progress
 from edgesynth.core.provenance import versions
 from edgesynth.hardware.counting import count
 from edgesynth.networks.grid import storage_of
 from edgesynth.networks.network import Network
+from edgesynth.synthesis.generative.blueprint import MidwayHook, build, policy_of
+from edgesynth.synthesis.generative.probe import probe, stimuli
 from edgesynth.synthesis.heredity import Cost, live_clusters, live_synapses, synthesize
 from edgesynth.synthesis.jobs import Job, Raised
 from edgesynth.synthesis.parcel import pack, unpack
@@ -74,18 +77,21 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
     """
     started = time.monotonic()
     parents = [unpack(parcel, job.trust) for parcel in job.parents]
-    encoded = [as_parent(parent, job.precision) for parent in parents]
-    child = synthesize(encoded, job.genome, job.seeds, world.costs())
+    child, precision = _conceive(job, parents, world)
     at_birth = world.accuracy(child)
+    midway = MidwayHook(child, world, job.blueprint.needed_midway if job.blueprint else None)
     world.train(
         child,
         seed=training_seed(job.seeds),
-        hooks=_hooks(child, job, world.costs()),
+        hooks=[
+            *_hooks(child, job, precision, world.costs()),
+            *([midway] if job.blueprint else []),
+        ],
         lesson=_lesson(job),
         progress=progress,
         label=job.identity,
     )
-    restrict(child, job.precision, world.calibration(child))
+    restrict(child, precision, world.calibration(child))
     accuracy = world.accuracy(child)
     made_with = versions("torch", "numpy")
     child.description = _described(child, parents[0], job, made_with, accuracy)
@@ -101,7 +107,31 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
         predictions={device: dict(values) for device, values in world.predict(child).items()},
         seconds=round(time.monotonic() - started, 3),
         versions=made_with,
+        reactions=_reactions(child, job, world),
+        accuracy_midway=midway.accuracy,
+        stopped=midway.stopped,
     )
+
+
+def _conceive(
+    job: Job, parents: Sequence[Network], world: World
+) -> tuple[Network, PrecisionPolicy]:
+    """The untrained offspring, and what its training restricts."""
+    if job.blueprint is not None:
+        child = build(parents[0], job.blueprint, training_seed((*job.seeds, 1)))
+        return child, policy_of(child, job.blueprint)
+    encoded = [as_parent(parent, job.precision) for parent in parents]
+    return synthesize(encoded, job.genome, job.seeds, world.costs()), job.precision
+
+
+def _reactions(child: Network, job: Job, world: World) -> list[list[float]]:
+    if job.blueprint is None:
+        return []
+    stages = job.blueprint.space.stages
+    found: list[list[float]] = probe(
+        child.module, stimuli(world.calibration(child)), stages
+    ).tolist()
+    return found
 
 
 def _described(
@@ -127,12 +157,14 @@ def _lesson(job: Job) -> Lesson | None:
     return Lesson(unpack(job.teacher, job.trust), job.distill)
 
 
-def _hooks(child: Network, job: Job, costs: Mapping[str, Cost]) -> list[Hook]:
+def _hooks(
+    child: Network, job: Job, precision: PrecisionPolicy, costs: Mapping[str, Cost]
+) -> list[Hook]:
     """What acts on every training step of `child`."""
     hooks: list[Hook] = [AfterStep(child.apply_masks)]
     if job.stress.kind != "none":
         hooks.append(StressHook(child, job.stress, job.genome, costs))
-    return [*hooks, PrecisionHook(child, job.precision)]
+    return [*hooks, PrecisionHook(child, precision)]
 
 
 def counted(network: Network) -> dict[str, int]:

@@ -7,8 +7,6 @@ process works on the run.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,6 +17,7 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.history import Offspring, Run, read_history, read_run
 from edgesynth.networks import edgenet
 from edgesynth.networks.network import Network
+from edgesynth.synthesis.ledger import Ledger
 from edgesynth.synthesis.parcel import Parcel, read_parcel, write_parcel
 from edgesynth_rt.files import write_bytes
 
@@ -33,17 +32,12 @@ class RunFolder(AbstractContextManager["RunFolder"]):
         self.history: list[Offspring] = []
         try:
             (folder / "networks").mkdir(parents=True, exist_ok=True)
-            self._lines = (folder / "history.jsonl").open("ab")
         except OSError as error:
             raise UserError(f"{folder} cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(self._lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lines.close()
-            raise UserError(f"{folder}: another edgesynth works on this run; wait for it") from None
+        self._ledger = Ledger(folder / "history.jsonl")
 
     def __exit__(self, *_: object) -> None:
-        self._lines.close()
+        self._ledger.__exit__()
 
     @classmethod
     def create(cls, folder: Path, run: Run) -> RunFolder:
@@ -86,12 +80,7 @@ class RunFolder(AbstractContextManager["RunFolder"]):
     def add(self, offspring: Offspring, parcel: Parcel) -> None:
         """Keep a finished offspring: its network first, then its line."""
         write_parcel(parcel, self.folder / offspring.network)
-        try:
-            self._lines.write(msgspec.json.encode(offspring) + b"\n")
-            self._lines.flush()
-            os.fsync(self._lines.fileno())
-        except OSError as error:
-            raise UserError(f"{self.folder} cannot be written: {error.strerror}") from None
+        self._ledger.append(msgspec.json.encode(offspring))
         self.history.append(offspring)
 
     def parcel(self, offspring: Offspring) -> dict[str, bytes]:
@@ -111,7 +100,7 @@ class RunFolder(AbstractContextManager["RunFolder"]):
         """Cut a half line off the history, and remove networks and files without one."""
         path = self.folder / "history.jsonl"
         self.history = read_history(path)
-        os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+        self._ledger.cut()
         finished = {Path(one.network).name for one in self.history}
         for network in (self.folder / "networks").iterdir():
             if network.name not in finished:  # saved, but killed before its line was written

@@ -18,6 +18,10 @@ class Moment:
     """Share of all steps done, in [0, 1)."""
 
 
+class StopTraining(Exception):  # noqa: N818 (no error, but a way out)
+    """Raised by a hook's `after_step` when the rest of the training is not worth its time."""
+
+
 class Hook:
     """A part of the training that is not the task's loss; what it does not override does nothing.
 

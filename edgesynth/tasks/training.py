@@ -6,6 +6,7 @@ import io
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from edgesynth.core.network import Preprocessing
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.progress import Task as Bar
 from edgesynth.tasks.augmentation import parse_augmentation
-from edgesynth.tasks.hooks import Hook, Moment
+from edgesynth.tasks.hooks import Hook, Moment, StopTraining
 from edgesynth.tasks.layout import preferred_layout, set_layout
 from edgesynth.tasks.pixels import to_input
 from edgesynth.tasks.source import task_named
@@ -59,7 +60,8 @@ def train(
 ) -> None:
     """Train `module` in place on the train split and leave it in evaluation mode.
 
-    `task` is the data set's own unless given. `hooks` see every step (masks are applied there).
+    `task` is the data set's own unless given. `hooks` see every step (masks are applied there) and
+    may end the training early by `StopTraining`.
     With `checkpoint`, the state is kept in that file after each epoch and taken up again from it;
     the weights are then the same as without the interruption. Same seed, same machine, same
     threads: same weights.
@@ -76,7 +78,7 @@ def train(
     identity = {"plan": asdict(plan), "seed": seed, "data": dataset.name}
     first = _restore(checkpoint, module, optimizer, identity) if checkpoint else 0
     module.train()
-    with (progress or Silent()).track(label, plan.epochs * steps) as bar:
+    with (progress or Silent()).track(label, plan.epochs * steps) as bar, suppress(StopTraining):
         bar.advance(first * steps)
         for epoch in range(first, plan.epochs):
             torch.manual_seed(_mix(seed, epoch))

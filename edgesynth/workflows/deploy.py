@@ -70,7 +70,7 @@ def deploy(
     check_distinct(hosts)
     cancel = threading.Event()
     with tempfile.TemporaryDirectory(prefix="edgesynth-") as folder, open_bundle(bundle) as opened:
-        boards = [_board(host, reach, folder, cancel) for host in hosts]
+        boards = [board_of(host, reach, folder, cancel) for host in hosts]
         runtime = Path(folder) / NAME
         write_runtime(runtime)
         library = plan.measuring.engine.plugins
@@ -127,7 +127,9 @@ def _make_room(plan: DeployPlan, hosts: Sequence[Host]) -> None:
             ) from None
 
 
-def _board(host: Host, reach: Reach, temporary: str, cancel: threading.Event) -> Board:
+def board_of(host: Host, reach: Reach, temporary: str, cancel: threading.Event) -> Board:
+    """The board at `host`, not yet connected; `temporary` is for `local:`, `cancel` ends its
+    programs."""
     timeout_s = host.timeout_s or reach.timeout_s
     root, python = host.remote_dir or reach.remote_dir, host.python or reach.python
     if host.address == ADDRESS:
