@@ -11,11 +11,13 @@ from typing import Any
 import msgspec
 
 from edgesynth.core.errors import UserError
+from edgesynth.core.search import SEARCH
+from edgesynth.report.generation import Generation, read_generation
 from edgesynth.report.lineage import HISTORY, Evolution, read_evolution
 from edgesynth.report.record import Record
 from edgesynth_rt import record as records
 
-_NOT_ENTERED = (".edgenet", ".bundle")
+_NOT_ENTERED = (".edgenet", ".bundle", ".generator")
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,14 @@ class Evidence:
 
     runs: tuple[Evolution, ...]
     findings: tuple[Finding, ...]
+    searches: tuple[Generation, ...] = ()
 
 
 def gather(sources: Sequence[Path]) -> Evidence:
-    """Read every run and record in `sources`; a folder stands for all that is in it.
+    """Read every run, search and record in `sources`; a folder stands for all that is in it.
 
-    A source is a run folder, a `history.jsonl`, a record file, or a folder that holds such things
-    at any depth. What is named twice is read once.
+    A source is the folder of a run or a search, a `history.jsonl`, a `search.json`, a record file,
+    or a folder that holds such things at any depth. What is named twice is read once.
 
     Raises UserError naming the file that is absent, malformed or of another kind.
     """
@@ -50,8 +53,10 @@ def gather(sources: Sequence[Path]) -> Evidence:
         for file in _files(source):
             files.setdefault(file.resolve(), file)
     runs = [read_evolution(file) for file in files.values() if file.suffix == ".jsonl"]
-    findings = [read_finding(file) for file in files.values() if file.suffix != ".jsonl"]
-    return Evidence(tuple(runs), tuple(findings))
+    searches = [read_generation(file) for file in files.values() if file.name == SEARCH]
+    records_found = [f for f in files.values() if f.suffix != ".jsonl" and f.name != SEARCH]
+    findings = [read_finding(file) for file in records_found]
+    return Evidence(tuple(runs), tuple(findings), tuple(searches))
 
 
 def read_finding(path: Path) -> Finding:
@@ -80,8 +85,8 @@ def _files(source: Path) -> Iterable[Path]:
         found += [file for file in _walk(source) if file not in found]
         if not found:
             raise UserError(
-                f"{source} holds neither a run ({HISTORY}) nor a record (*{records.SUFFIX}); "
-                "make one with `edgesynth evolve` or `edgesynth bench`"
+                f"{source} holds neither a run ({HISTORY}), a search ({SEARCH}) nor a record "
+                f"(*{records.SUFFIX}); make one with `edgesynth evolve` or `edgesynth bench`"
             )
         return found
     if source.suffix not in (".json", ".jsonl"):
@@ -99,7 +104,9 @@ def _walk(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and not _closed(f))
         for name in sorted(names):
-            if name == HISTORY or (name.endswith(records.SUFFIX) and not name.startswith(".")):
+            if name in (HISTORY, SEARCH) or (
+                name.endswith(records.SUFFIX) and not name.startswith(".")
+            ):
                 yield Path(place, name)
 
 

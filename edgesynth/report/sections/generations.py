@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 
 import msgspec
 
@@ -19,6 +18,7 @@ from edgesynth.report.lineage import Evolution
 from edgesynth.report.pareto import pareto_front
 from edgesynth.report.record import Verdict
 from edgesynth.report.scale import WholeNumbers, linear, logarithmic
+from edgesynth.report.sections.axes import counts, percents, times, whole
 from edgesynth.report.sections.family import family_tree
 from edgesynth.report.words import capital
 
@@ -109,8 +109,8 @@ def _training(run: Evolution) -> Chart:
     accuracies = [mark.y for mark in (*born.values(), *trained.values())]
     return scatter(
         f"{capital(run.metric)} at birth and after training",
-        Axis("Generation", WholeNumbers(min(across) - 0.5, max(across) + 0.5), _whole),
-        Axis(f"Validation {run.metric}", linear(accuracies, floor=0.0, ceiling=1.0), _percent),
+        Axis("Generation", WholeNumbers(min(across) - 0.5, max(across) + 0.5), whole),
+        Axis(f"Validation {run.metric}", linear(accuracies, floor=0.0, ceiling=1.0), percents),
         [one for one in series if one.marks],
         stems=stems,
         note="At birth an offspring has only the weights that it inherited.",
@@ -171,8 +171,8 @@ def _shrinking(run: Evolution) -> Chart:
     across = WholeNumbers(line[0].generation - 0.3, line[-1].generation + 0.15)
     return scatter(
         "Reduction against the ancestor",
-        Axis("Generation", across, _whole),
-        Axis("Times fewer (log)", logarithmic(ratios), _times),
+        Axis("Generation", across, whole),
+        Axis("Times fewer (log)", logarithmic(ratios), times),
         series,
         ends_named=True,
         note=f"Along the line from the ancestor to {run.best.id}.",
@@ -199,9 +199,9 @@ def _front(run: Evolution, key: str, name: str, cost: Callable[[Offspring], int]
     ]
     return scatter(
         f"{capital(run.metric)} against {name}",
-        Axis(f"{name[0].upper()}{name[1:]} (log)", logarithmic([x for x, _ in points]), _counts),
+        Axis(f"{name[0].upper()}{name[1:]} (log)", logarithmic([x for x, _ in points]), counts),
         Axis(
-            f"Validation {run.metric}", linear([y for _, y in points], floor=0, ceiling=1), _percent
+            f"Validation {run.metric}", linear([y for _, y in points], floor=0, ceiling=1), percents
         ),
         [one for one in series if one.marks],
         guides=_required(run, key),
@@ -222,21 +222,3 @@ def _required(run: Evolution, key: str) -> list[Guide]:
             limit = run.ancestor.accuracy - verdict.limit / 100
             guides.append(Guide("y", limit, verdict.requirement))
     return guides
-
-
-def _percent(ticks: Sequence[float]) -> list[str]:
-    step = min((b - a for a, b in pairwise(ticks)), default=0.01)
-    decimals = 0 if step >= 0.0099 else 1 if step >= 0.00099 else 2
-    return [numbers.percent(tick, decimals) for tick in ticks]
-
-
-def _counts(ticks: Sequence[float]) -> list[str]:
-    return [numbers.count(tick) for tick in ticks]
-
-
-def _times(ticks: Sequence[float]) -> list[str]:
-    return [f"{numbers.plain(tick)}×" for tick in ticks]
-
-
-def _whole(ticks: Sequence[float]) -> list[str]:
-    return [f"{tick:.0f}" for tick in ticks]

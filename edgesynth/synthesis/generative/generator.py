@@ -143,15 +143,18 @@ def load_generator(folder: Path, *, trust: tuple[str, ...] = ()) -> Generator:
     path, weights = folder / "generator.json", folder / "theta.safetensors"
     try:
         card = msgspec.json.decode(path.read_bytes(), type=Card)
-        theta = load_file(str(weights))
     except OSError as error:
         raise UserError(f"generator {folder} cannot be read: {error.strerror or error}") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise UserError(f"generator {path}: {error}; generate again") from None
-    except SafetensorError as error:
-        raise UserError(f"generator {weights} is not a safetensors file: {error}") from None
     if card.schema != SCHEMA:
         raise UserError(f'generator {path}: schema "{card.schema}" is not "{SCHEMA}"')
+    try:
+        theta = load_file(str(weights))
+    except OSError as error:
+        raise UserError(f"generator {weights} cannot be read: {error.strerror or error}") from None
+    except SafetensorError as error:
+        raise UserError(f"generator {weights} is not a safetensors file: {error}") from None
     return Generator(
         card,
         _theta(theta, len(card.space.genes), weights),

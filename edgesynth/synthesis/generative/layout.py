@@ -62,6 +62,8 @@ class Structure:
     other_params: int
     other_macs: int
     """Of what is no layer with channels."""
+    ranks: dict[tuple[str, ...], list[int]] = field(default_factory=dict)
+    """Producers of a family -> its clusters, the strongest first."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,9 @@ class Drawing:
             number = rounded(round(factor * len(labels)), 1 << 16, multiple)
             if self._grouped_already(layers, channels, labels):
                 number = min(number, len(labels))
-            strongest = self._strongest(producers, channels, labels)
+            if producers not in known.ranks:
+                known.ranks[producers] = self._strongest(producers, channels, labels)
+            strongest = known.ranks[producers]
             living = {int(label) for label in strongest[:number]}
             extra = number - len(living)
             for label in labels.tolist():
