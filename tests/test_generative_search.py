@@ -16,7 +16,7 @@ from edgesynth.synthesis.generative.search import Effort, obstacles, ranked, run
 from edgesynth.synthesis.generative.searchers import RIVALS, rival_search
 from search_worlds import WidthWorld, evaluator_in, searcher_of
 
-EFFORT = Effort(evaluations=40, per_cycle=8)
+EFFORT = Effort(evaluations=32, per_cycle=8)
 
 
 def searched(folder: Path, name: str, *requirements: str, effort: Effort = EFFORT):
@@ -37,9 +37,9 @@ def test_the_generator_learns(learned) -> None:
     evaluator, _, found = learned
     cycles = evaluator.folder.search.cycles
     first = mean(one.score for one in found if one.cycle == 1)
-    last = mean(one.score for one in found if one.cycle >= 4)
+    last = mean(one.score for one in found if one.cycle >= 3)
     assert last >= first + 3
-    assert len(found) == 40 and [cycle.number for cycle in cycles] == [1, 2, 3, 4, 5]
+    assert len(found) == 32 and [cycle.number for cycle in cycles] == [1, 2, 3, 4]
     assert cycles[0].mu == [0.5] * len(evaluator.space.genes) != cycles[-1].mu
 
 
@@ -52,7 +52,7 @@ def test_it_is_no_luck(learned, tmp_path: Path) -> None:
 
 def test_the_inquisitor_foretells_what_it_has_not_seen(learned) -> None:
     search = learned[0].folder.search
-    assert search.foretold >= 24  # every network from cycle 2 on
+    assert search.foretold == 24  # every network from cycle 2 on
     assert search.rank_correlation is not None and search.rank_correlation > 0.6
     assert search.cycles[-1].likely is not None
 
@@ -70,12 +70,12 @@ def test_seeds_are_many_networks(learned) -> None:
 def test_rivals_spend_the_same(name: str, tmp_path: Path) -> None:
     if name == "tpe":
         pytest.importorskip("optuna")
-    effort = Effort(evaluations=20, per_cycle=8)
+    effort = Effort(evaluations=12, per_cycle=5)
     evaluator, _, found = searched(tmp_path / "s", name, "accuracy_loss<=3", effort=effort)
-    assert [one.id for one in found][-1] == "c03-4" and len(found) == 20
+    assert [one.id for one in found][-1] == "c03-2" and len(found) == 12
     again = rival_search(name, evaluator.space, 0)
     for cycle in (1, 2):  # told the same, a searcher asks for the same
-        asked = again.ask(cycle, 8)
+        asked = again.ask(cycle, 5)
         told = [one for one in found if one.cycle == cycle]
         assert [p.point.round(6).tolist() for p in asked] == [one.point for one in told]
         again.tell(cycle, told)
@@ -143,9 +143,9 @@ def test_what_stands_in_the_way(tmp_path: Path) -> None:
 def test_files_say_what_was_done(learned) -> None:
     folder = learned[0].folder.folder
     search = read_search(folder)
-    assert search.schema == "edgesynth.search/1" and len(search.cycles) == 5
+    assert search.schema == "edgesynth.search/1" and len(search.cycles) == 4
     lines = read_candidates(folder / "candidates.jsonl")
-    assert lines[0].id == PROTOTYPE and lines[0].choice == {} and len(lines) == 41
+    assert lines[0].id == PROTOTYPE and lines[0].choice == {} and len(lines) == 33
     assert all(len(one.reactions) == 3 for one in lines)  # two convolutions, linear layers
     (folder / "candidates.jsonl").write_bytes(b"{}\n")
     with pytest.raises(UserError, match="line 1"):

@@ -138,7 +138,7 @@ def test_reactions_of_a_network() -> None:
     prototype = network(Plain)
     space = derive_space(prototype)
     stimulus = stimuli([torch.randn(40, 3, 12, 12)])
-    assert stimulus.shape == (64, 3, 12, 12)
+    assert stimulus.shape == (32, 3, 12, 12)
     found = probe(prototype.module, stimulus, space.stages)
     assert found.shape == (3, len(REACTIONS)) and np.isfinite(found).all()
     with torch.no_grad():

@@ -27,10 +27,13 @@ PUBLISHED = {
     "squeezenet": (1.235496, 1e6, 0.35, 1e9, "docs.pytorch.org/vision, models.squeezenet1_1"),
     "resnet50": (25.557032, 1e6, 4.09, 1e9, "docs.pytorch.org/vision, models.resnet50"),
     "resnet20": (0.27, 1e6, 40.8, 1e6, "arXiv 1512.03385, table 6 (params); MACs by hand below"),
+    "refinenet": (34.461771, 1e6, 85.37, 1e9, "by hand below"),
     "yolov2": (50.655389, 1e6, 14.68, 1e9, "by hand; darknet's operations in test_yolov2.py"),
 }
-CLASSIFIERS = [name for name in zoo.names() if name not in ("detectnet", "yolov2")]
-"""The detectors' outputs and small images are in test_detectnet.py and test_yolov2.py."""
+OTHERS = ("detectnet", "yolov2", "refinenet")
+CLASSIFIERS = [name for name in zoo.names() if name not in OTHERS]
+"""The others' outputs and small images are in test_detectnet.py, test_yolov2.py and
+test_segmentation.py."""
 
 
 def cost_of(name: str, input_shape: tuple[int, int, int], **arguments: zoo.Argument) -> Cost:

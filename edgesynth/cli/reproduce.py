@@ -9,6 +9,12 @@ import rich_click as click
 
 from edgesynth.cli.common import Output, output_options, seed_option
 from edgesynth.cli.recipe import recipe_of, recipe_options
+from edgesynth.cli.searches import (
+    refuse_search_options,
+    search_options,
+    search_recipe,
+    show_searches,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,10 +41,11 @@ if TYPE_CHECKING:
     help="Processes, one seed each.",
 )
 @recipe_options
+@search_options
 @seed_option
 @output_options
 def command(output: Output, **options: Any) -> int:
-    """Hold what PAPER claims beside what is obtained here: stressednets or precision.
+    """Hold what PAPER claims beside what is obtained here: stressednets, precision or ferminets.
 
     All rivals start from the same ancestor and are trained alike. Networks that --out holds are not
     made again, and the results of several calls in one --out add up.
@@ -47,6 +54,9 @@ def command(output: Output, **options: Any) -> int:
     Example:
       edgesynth reproduce stressednets --data fashion-mnist --out stressednets --workers 2
     """
+    if options["paper"] == "ferminets":
+        return _ferminets(options, output)
+    refuse_search_options(options)
     from edgesynth.workflows.reproduce import ReproductionPlan, reproduce
 
     first = options["seed"]
@@ -65,6 +75,24 @@ def command(output: Output, **options: Any) -> int:
         progress=output.progress,
     )
     output.result(document, lambda console: _show(document, console))
+    return 0 if document["holds"] else 1
+
+
+def _ferminets(options: dict[str, Any], output: Output) -> int:
+    """Searches have no generations and no lineages, so they run apart."""
+    from edgesynth.workflows.reproduce.ferminets import reproduce_ferminets
+
+    first = options["seed"]
+    document = reproduce_ferminets(
+        options["data"],
+        options["out"],
+        seeds=range(first, first + options["seeds"]),
+        searches=options["rivals"],
+        workers=options["workers"],
+        recipe=search_recipe(options),
+        progress=output.progress,
+    )
+    output.result(document, lambda console: show_searches(document, console))
     return 0 if document["holds"] else 1
 
 

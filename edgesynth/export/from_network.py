@@ -21,6 +21,7 @@ from edgesynth.export.candidate import (
     checked_labels,
     counted_labels,
     is_classifier,
+    is_segmenter,
     require_finite,
 )
 from edgesynth.export.golden import data_pixels, noise_pixels, preprocess, samples_for
@@ -108,7 +109,10 @@ def _accuracy(description: NetworkDescription) -> dict[str, Any]:
 def _task(network: Network, outputs: Arrays) -> str:
     if has_head(network.module):
         return "detection"
-    return network.description.task if is_classifier(outputs) else UNKNOWN_TASK
+    task = network.description.task
+    if task == "segmentation":
+        return task if is_segmenter(outputs) else UNKNOWN_TASK
+    return task if is_classifier(outputs) else UNKNOWN_TASK
 
 
 def run_network(network: Network, inputs: Arrays, names: Sequence[str]) -> Arrays:

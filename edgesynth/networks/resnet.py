@@ -82,10 +82,10 @@ class ResNet50(nn.Module):
         self.bn1 = nn.BatchNorm2d(c1)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, 2, padding=1) if image >= SMALL_IMAGE else nn.Identity()
-        self.layer1 = _stage(Bottleneck, c1, c1, 3, stride=1)
-        self.layer2 = _stage(Bottleneck, 4 * c1, c2, 4, stride=2)
-        self.layer3 = _stage(Bottleneck, 4 * c2, c3, 6, stride=2)
-        self.layer4 = _stage(Bottleneck, 4 * c3, c4, 3, stride=2)
+        self.layer1 = residual_stage(Bottleneck, c1, c1, 3, stride=1)
+        self.layer2 = residual_stage(Bottleneck, 4 * c1, c2, 4, stride=2)
+        self.layer3 = residual_stage(Bottleneck, 4 * c2, c3, 6, stride=2)
+        self.layer4 = residual_stage(Bottleneck, 4 * c3, c4, 3, stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(4 * c4, classes)
         initialize(self)
@@ -112,9 +112,9 @@ class ResNet20(nn.Module):
         self.conv1 = nn.Conv2d(in_channels, c1, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(c1)
         self.relu = nn.ReLU()
-        self.layer1 = _stage(BasicBlock, c1, c1, 3, stride=1)
-        self.layer2 = _stage(BasicBlock, c1, c2, 3, stride=2)
-        self.layer3 = _stage(BasicBlock, c2, c3, 3, stride=2)
+        self.layer1 = residual_stage(BasicBlock, c1, c1, 3, stride=1)
+        self.layer2 = residual_stage(BasicBlock, c1, c2, 3, stride=2)
+        self.layer3 = residual_stage(BasicBlock, c2, c3, 3, stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(c3, classes)
         initialize(self)
@@ -127,7 +127,7 @@ class ResNet20(nn.Module):
         return logits
 
 
-def _stage(
+def residual_stage(
     block: type[BasicBlock | Bottleneck], in_channels: int, channels: int, blocks: int, stride: int
 ) -> nn.Sequential:
     """`blocks` blocks at one resolution; the first one applies the stride."""

@@ -86,7 +86,7 @@ def _build(
         input_shape=built.input_shape,
         classes=built.classes,
         preprocessing=preprocessing or plain,
-        task="detection" if _detects(built.module) else "classification",
+        task=_task(built.module),
     )
     return Network(built.module, description)
 
@@ -100,6 +100,14 @@ class _Built:
     architecture: Architecture
     input_shape: Shape
     classes: tuple[str, ...]
+
+
+def _task(module: nn.Module) -> str:
+    """What a module is made for, by its head or by its own word."""
+    stated = getattr(module, "task", None)
+    if stated in ("segmentation",):
+        return str(stated)
+    return "detection" if _detects(module) else "classification"
 
 
 def _detects(module: nn.Module) -> bool:

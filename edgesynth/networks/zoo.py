@@ -20,6 +20,7 @@ from edgesynth.networks.detectnet import DetectNet
 from edgesynth.networks.googlenet import GoogLeNet
 from edgesynth.networks.lenet import LeNet5
 from edgesynth.networks.overfeat import OverFeat
+from edgesynth.networks.refinenet import RefineNet
 from edgesynth.networks.resnet import ResNet20, ResNet50
 from edgesynth.networks.squeezenet import SqueezeNet
 from edgesynth.networks.vgg import vgg16, vgg19
@@ -162,6 +163,18 @@ _ENTRIES = {
             macs=40_813_184,
             source="0.27M parameters: arXiv 1512.03385, table 6; MACs by hand from the paper",
             smallest_image=4,
+        ),
+        Entry(
+            name="refinenet",
+            builder=RefineNet,
+            input_shape=(3, 360, 480),
+            classes=11,
+            paper="arXiv 1611.06612, with ResNet-18 as encoder and 256 channels on every path",
+            params=34_461_771,
+            macs=85_367_070_720,
+            source="by hand: ResNet-18 without its classifier, and four refinement blocks; the "
+            "paper's own, with ResNet-101, has about 118 million parameters",
+            smallest_image=32,
         ),
         Entry(
             name="yolov2",

@@ -5,9 +5,14 @@ from __future__ import annotations
 from edgesynth.core.errors import UserError, nearest
 from edgesynth.tasks.classification import Classification
 from edgesynth.tasks.detection import Detection
+from edgesynth.tasks.segmentation import Segmentation
 from edgesynth.tasks.task import Task
 
-_TASKS: dict[str, Task] = {"classification": Classification(), "detection": Detection()}
+_TASKS: dict[str, Task] = {
+    "classification": Classification(),
+    "detection": Detection(),
+    "segmentation": Segmentation(),
+}
 
 
 def task_named(name: str) -> Task:

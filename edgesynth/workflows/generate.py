@@ -33,7 +33,7 @@ from edgesynth.synthesis.generative.update import Update
 from edgesynth.synthesis.raising import fixed_threads
 from edgesynth.synthesis.selection import COUNTED
 from edgesynth.tasks.training import TrainingPlan
-from edgesynth.workflows.generated import deliver, score_test
+from edgesynth.workflows.generated import BOARDS, deliver, score_test
 from edgesynth.workflows.measured_cost import MeasuredCost
 from edgesynth.workflows.train import resolve_for
 from edgesynth.workflows.world import DataWorld, WorldSettings, make_world
@@ -149,7 +149,10 @@ def worlds_of(data: str, plan: GenerationPlan) -> tuple[WorldSettings, WorldSett
     Raises UserError when `data` is cut already and the short training is to cut it again.
     """
     full = WorldSettings(
-        data=data, data_seed=plan.seed, training=plan.training, devices=plan.devices()
+        data=data,
+        data_seed=plan.seed,
+        training=plan.training,
+        devices=tuple(sorted({*plan.devices(), *BOARDS})),
     )
     cut = data
     if plan.proxy_images is not None:
@@ -157,7 +160,10 @@ def worlds_of(data: str, plan: GenerationPlan) -> tuple[WorldSettings, WorldSett
         if limit is not None and limit < plan.proxy_images:
             raise UserError(f"{data} has fewer train images than the {plan.proxy_images} asked for")
         cut = f"{data.removesuffix(f'@{limit}')}@{plan.proxy_images}"
-    return full, msgspec.structs.replace(full, data=cut, training=plan.proxy)
+    short = WorldSettings(
+        data=cut, data_seed=plan.seed, training=plan.proxy, devices=plan.devices()
+    )
+    return full, short
 
 
 def trusted(network: Network, trust: tuple[str, ...]) -> tuple[str, ...]:

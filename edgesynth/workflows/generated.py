@@ -33,6 +33,8 @@ from edgesynth.workflows.measured_cost import MeasuredCost
 from edgesynth.workflows.world import DataWorld, WorldSettings, make_world
 
 SCHEMA = "edgesynth.generation/1"
+BOARDS = ("tx1", "tx2")
+"""Predicted for every delivered network, whatever the requirement names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,7 @@ def generate_from(
         data=plan.data or card.data,
         data_seed=card.seed,
         training=plan.training or msgspec.convert(card.training, TrainingPlan),
-        devices=tuple(sorted(name for name in devices if name)),
+        devices=tuple(sorted({*BOARDS, *(name for name in devices if name)})),
     )
     seeds = [(plan.seed, number) for number in range(plan.networks)]
     drafts = drafts_of(generator.points(seeds), card.space, plan.seed)

@@ -17,7 +17,7 @@ import torch
 FEWEST = 6
 """Networks that must be known before anything is foretold."""
 _PENALTIES = (0.03, 0.3, 3.0, 30.0)
-_MEMBERS, _HIDDEN, _STEPS = 4, 12, 250
+_MEMBERS, _HIDDEN, _STEPS = 4, 12, 120
 _EDGE = 5e-3
 Array = npt.NDArray[np.float64]
 
@@ -70,52 +70,59 @@ class Ridge:
 
 
 class Ensemble:
-    """Ridge regression and neural networks on resampled examples, weighted by their errors."""
+    """Ridge regression and small networks on resampled examples, weighted by their errors."""
 
     def __init__(self, x: Array, y: Array, seed: int) -> None:
         self._ridge = Ridge.fit(x, y)
-        self._nets: list[torch.nn.Module] = []
-        generator = np.random.default_rng(seed)
-        left: list[Array] = []
+        self._deviation = max(float(y.std()), 1e-6)
         z = torch.from_numpy((x - self._ridge.mean) / self._ridge.scale)
-        deviation = max(float(y.std()), 1e-6)
-        self._deviation = deviation
-        goal = torch.from_numpy((y - self._ridge.bias) / deviation)
-        for member in range(_MEMBERS):
-            drawn = generator.integers(0, len(y), len(y))
-            net = _network(z.shape[1], seed * _MEMBERS + member)
-            _train(net, z[drawn], goal[drawn])
-            self._nets.append(net)
-            out = np.setdiff1d(np.arange(len(y)), drawn)
-            with torch.no_grad():
-                left.append((net(z[out])[:, 0] - goal[out]).numpy() * deviation)
-        error = float(np.sqrt(np.mean(np.concatenate([*left, [deviation * 1e-3]]) ** 2)))
+        goal = torch.from_numpy((y - self._ridge.bias) / self._deviation)
+        drawn = np.random.default_rng(seed).integers(0, len(y), (_MEMBERS, len(y)))
+        self._nets = _Nets(z.shape[1], seed)
+        self._nets.train(z[drawn], goal[drawn])
+        missed = self._nets(z) - goal
+        out = np.array([~np.isin(np.arange(len(y)), row) for row in drawn])
+        squares = missed.numpy()[out] ** 2 * self._deviation**2
+        error = float(np.sqrt(squares.mean())) if out.any() else self._deviation
         mine, other = 1 / max(self._ridge.error, 1e-6) ** 2, 1 / max(error, 1e-6) ** 2
         self._share = mine / (mine + other)
 
     def __call__(self, x: Array) -> Array:
         """The foretold values of `x` (n, features)."""
         z = torch.from_numpy((x - self._ridge.mean) / self._ridge.scale)
-        with torch.no_grad():
-            each = [net(z)[:, 0].numpy() * self._deviation + self._ridge.bias for net in self._nets]
-        found: Array = self._share * self._ridge(x) + (1 - self._share) * np.mean(each, axis=0)
+        nets = self._nets(z).mean(dim=0).numpy() * self._deviation + self._ridge.bias
+        found: Array = self._share * self._ridge(x) + (1 - self._share) * nets
         return found
 
 
-def _network(features: int, seed: int) -> torch.nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return torch.nn.Sequential(
-            torch.nn.Linear(features, _HIDDEN), torch.nn.Tanh(), torch.nn.Linear(_HIDDEN, 1)
-        ).double()
+class _Nets:
+    """Several networks of one hidden layer that learn side by side."""
 
+    def __init__(self, features: int, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
 
-def _train(net: torch.nn.Module, z: torch.Tensor, goal: torch.Tensor) -> None:
-    optimizer = torch.optim.AdamW(net.parameters(), lr=0.02, weight_decay=0.1)
-    for _ in range(_STEPS):
-        optimizer.zero_grad()
-        ((net(z)[:, 0] - goal) ** 2).mean().backward()
-        optimizer.step()
+        def drawn(*shape: int) -> torch.Tensor:
+            values = torch.randn(_MEMBERS, *shape, generator=generator, dtype=torch.float64)
+            return (values / shape[0] ** 0.5).requires_grad_()
+
+        self._weights = [drawn(features, _HIDDEN), drawn(1, _HIDDEN), drawn(_HIDDEN, 1)]
+
+    def _run(self, z: torch.Tensor) -> torch.Tensor:
+        first, bias, last = self._weights
+        return (torch.tanh(z @ first + bias) @ last)[..., 0]
+
+    def train(self, z: torch.Tensor, goal: torch.Tensor) -> None:
+        """`z` (members, n, features), `goal` (members, n)."""
+        optimizer = torch.optim.AdamW(self._weights, lr=0.03, weight_decay=0.1)
+        for _ in range(_STEPS):
+            optimizer.zero_grad()
+            ((self._run(z) - goal) ** 2).mean(dim=1).sum().backward()
+            optimizer.step()
+
+    def __call__(self, z: torch.Tensor) -> torch.Tensor:
+        """Outputs for `z` (n, features), shape (members, n)."""
+        with torch.no_grad():
+            return self._run(z)
 
 
 @dataclass

@@ -89,14 +89,12 @@ class Drawing:
 
         A choice without any gene is the prototype itself.
         """
-        if not choice:
-            return Layout()
-        genes = _by_stage(self._space, choice)
         groups: dict[str, int] = {}
-        wanted = _structure(self._space, genes, groups)
+        genes = _by_stage(self._space, choice) if choice else {}
+        wanted = _structure(self._space, genes, groups) if choice else []
         known = self._structure(wanted)
         layout = Layout([*wanted, *known.refits])
-        kept = self._families(known, genes, groups)
+        kept = self._families(known, genes, groups) if choice else {}
         for name, labels in known.channels.outputs.items():
             layout.inputs[name] = carried(known.channels.inputs[name], kept)
             layout.outputs[name] = carried(labels, kept)

@@ -18,14 +18,14 @@ REACTIONS = ("activation", "dead", "rank", "knock_out")
 of channels that hardly react; effective rank over the number of channels (participation ratio of
 the eigenvalues of the channels' covariance); and the relative change of the network's output when
 every second channel is silent."""
-IMAGES = 32
+IMAGES = 16
 _DEAD = 1e-3
 """Of the mean magnitude of a layer, below which a channel counts as dead."""
 Array = npt.NDArray[np.float64]
 
 
 def stimuli(batches: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Up to 32 images of `batches` and as much noise, shape (n, channels, height, width)."""
+    """Up to 16 images of `batches` and as much noise, shape (n, channels, height, width)."""
     images = next(iter(batches))[:IMAGES]
     generator = torch.Generator().manual_seed(IMAGES)
     return torch.cat([images, torch.randn(images.shape, generator=generator)])

@@ -97,7 +97,7 @@ class TpeSearch(_WithoutGenerator):
     """Optuna's tree-structured Parzen estimator, on the same score and the same points."""
 
     def __init__(self, space: Space, seed: int) -> None:
-        self._optuna = _optuna()
+        self._optuna = require_optuna()
         sampler = self._optuna.samplers.TPESampler(seed=seed, multivariate=True, group=False)
         self._study = self._optuna.create_study(direction="maximize", sampler=sampler)
         self._names = [gene.name for gene in space.genes]
@@ -132,7 +132,8 @@ def rival_search(name: str, space: Space, seed: int) -> Searcher:
     return kinds[name](space, seed)
 
 
-def _optuna() -> Any:
+def require_optuna() -> Any:
+    """The module; raises MissingError when Optuna is not installed."""
     try:
         import warnings
 

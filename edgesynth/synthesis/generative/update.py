@@ -23,7 +23,7 @@ Score = Callable[[Array], Array]
 class Update:
     """How the generator follows the inquisitor."""
 
-    virtual: int = 400
+    virtual: int = 300
     """Seeds that are scored."""
     elite: float = 0.1
     """Share of them that it moves to."""

@@ -37,7 +37,7 @@ _IMAGES = 32
 def judge(network: Network, ancestor: Network, dataset: Dataset) -> dict[str, Any]:
     """Fields of a `Row`: latency measured in turns with `ancestor`, predictions, and the ONNX file
     against the network with its dead clusters masked."""
-    model = _onnx(network)
+    model = onnx_bytes(network)
     graph = read_graph(model, network.name)
     found: dict[str, Any] = {
         "onnx_params": graph.params,
@@ -49,13 +49,14 @@ def judge(network: Network, ancestor: Network, dataset: Dataset) -> dict[str, An
         },
     }
     try:
-        own, others = _latencies_ms([model, _onnx(ancestor)], network.example_input().numpy())
+        own, others = latencies_ms([model, onnx_bytes(ancestor)], network.example_input().numpy())
     except EdgesynthError as error:
         return {**found, "latency_not_measured": str(error)}
     return {**found, "latency_p50_ms": own, "ancestor_latency_p50_ms": others}
 
 
-def _onnx(network: Network) -> bytes:
+def onnx_bytes(network: Network) -> bytes:
+    """`network` as an ONNX file for one image."""
     example = network.example_input()
     return serialize(export_module(network.module, example, opset=OPSET, ir_version=IR).model)
 
@@ -89,7 +90,7 @@ def _session(model: bytes) -> Callable[[Images], Images]:
     return run
 
 
-def _latencies_ms(models: list[bytes], example: Images) -> list[float]:
+def latencies_ms(models: list[bytes], example: Images) -> list[float]:
     """p50 of each, measured in turns; a short measurement, for comparison within one run."""
     sessions = [_session(model) for model in models]
 
