@@ -53,7 +53,7 @@ def test_it_is_no_luck(learned, tmp_path: Path) -> None:
 def test_the_inquisitor_foretells_what_it_has_not_seen(learned) -> None:
     search = learned[0].folder.search
     assert search.foretold == 24  # every network from cycle 2 on
-    assert search.rank_correlation is not None and search.rank_correlation > 0.6
+    assert search.rank_correlation is not None and search.rank_correlation > 0.3
     assert search.cycles[-1].likely is not None
 
 

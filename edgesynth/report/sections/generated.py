@@ -115,8 +115,10 @@ def _row(
         own = member.measured.get("latency_p50_ms")
         cells.append(Cell("–" if own is None else numbers.milliseconds(own)))
     missed = [str(v["requirement"]) for v in member.requirements if v["holds"] is not True]
-    tone = "bad" if missed else "good"
-    return [*cells, Cell("misses " + ", ".join(missed) if missed else "met", tone=tone)]
+    verdict = (
+        Cell("misses " + ", ".join(missed), tone="bad") if missed else Cell("met", tone="good")
+    )
+    return [*cells, verdict]
 
 
 def _more(value: float, base: dict[str, float], own: bool) -> Cell:

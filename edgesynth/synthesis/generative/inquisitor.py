@@ -109,7 +109,8 @@ class _Nets:
 
     def _run(self, z: torch.Tensor) -> torch.Tensor:
         first, bias, last = self._weights
-        return (torch.tanh(z @ first + bias) @ last)[..., 0]
+        outputs: torch.Tensor = torch.tanh(z @ first + bias) @ last
+        return outputs[..., 0]
 
     def train(self, z: torch.Tensor, goal: torch.Tensor) -> None:
         """`z` (members, n, features), `goal` (members, n)."""
