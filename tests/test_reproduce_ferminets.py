@@ -1,4 +1,4 @@
-"""`edgesynth reproduce ferminets` on the digits: equal evaluations, kept results, what is checked."""
+"""`edgesynth reproduce ferminets` on the digits: equal evaluations, kept results, its checks."""
 
 from __future__ import annotations
 
