@@ -21,7 +21,7 @@ from evolve_digits import command, edgesynth
 from ssh_server import ABSENT, SSHD, SshServer
 
 COMMON = ["--data", "digits", "--proxy-epochs", "1", "--epochs", "1", "--vary", "width"]
-SEARCH = ["--evaluations", "8", "--per-cycle", "4", "--networks", "2", "--workers", "1"]
+SEARCH = ["--evaluations", "8", "--per-cycle", "6", "--networks", "2", "--workers", "1"]
 ARGUMENTS = [*COMMON, *SEARCH, "--quiet"]
 
 
@@ -53,9 +53,31 @@ def test_what_a_search_leaves(searched: Path) -> None:
     assert network.description.edits and network.description.accuracy["test"] == best.test_accuracy
     assert network.description.lineage.parent == search.prototype_sha256
     candidates = read_candidates(searched / "candidates.jsonl")
-    assert [one.id for one in candidates] == ["c00-0", *(f"c{c:02d}-{n}" for c in (1, 2)
-                                              for n in range(1, 5))]  # fmt: skip
+    assert {one.id for one in candidates} == {
+        "c00-0", *(f"c01-{n}" for n in range(1, 7)), "c02-1", "c02-2",
+    }  # fmt: skip
+    assert all((one.foretold is not None) == (one.cycle == 2) for one in candidates)
     assert (searched / "lenet5.generator" / "theta.safetensors").is_file()
+
+
+def test_what_it_left_is_inspected_and_reported(
+    searched: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for place, words in (
+        (searched, ("networks tried", "8, ", "accuracy>=0.2")),
+        (searched / "lenet5.generator", ("learned in", "2 cycles", "s1.width")),
+        (searched / "best.edgenet", ("conv1", "parameters")),
+    ):
+        assert run(["inspect", str(place)]) == 0
+        shown = capfd.readouterr().out
+        assert all(word in shown for word in words), shown
+    assert run(["report", str(searched), "--out", str(tmp_path / "r.html"), "--json"]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert document["sections"] == ["family", "candidates", "generator"]
+    page = (tmp_path / "r.html").read_text()
+    for words in ("Pareto front", "macs&lt;=400k", "Foretold and found accuracy", "Stage 1",
+                  "Inferences/J on tx2, predicted", "95 % interval"):  # fmt: skip
+        assert words in page, words
 
 
 def test_a_saved_generator_makes_networks_without_a_search(
@@ -119,7 +141,7 @@ def test_what_cannot_be_met_is_told_with_exit_code_1(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     document = generated(parent, tmp_path / "n", "--require", "macs<=100", code=1, capfd=capfd)
-    assert document["holds"] is False and document["evaluations"] == 4  # one cycle tells it all
+    assert document["holds"] is False and document["evaluations"] == 6  # one cycle tells it all
     assert "smallest network that can be made of lenet5" in document["obstacles"][0]
     assert Path(document["network"], "network.json").is_file()  # the best found
 

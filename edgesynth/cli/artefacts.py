@@ -25,11 +25,48 @@ def show(document: Document, console: Console) -> None:
         "network": _show_network,
         "bundle": _show_bundle,
         "run": show_run,
+        "search": _show_search,
+        "generator": _show_generator,
         "onnx": _show_onnx,
         "record": lambda record, screen: show_record(record["record"], screen),
     }
     console.print(f"{document['artefact']} {document['path']}", style="bold", markup=False)
     shows[document["artefact"]](document, console)
+
+
+def _show_search(document: Document, console: Console) -> None:
+    search = document["search"]
+    known = {
+        "prototype": search["prototype"],
+        "data": search["data"],
+        "requirements": ", ".join(search["plan"].get("requirements", [])),
+        "status": ": ".join(filter(None, (search["status"], search["stopped"]))),
+        "networks tried": f"{document['candidates']}, {document['feasible']} met the requirement",
+        "family": ", ".join(one["id"] for one in search["family"][1:]) or "none yet",
+        "best": search["best"] or "none yet",
+        "in the way": "; ".join(search["obstacles"]),
+        "command": search["command"],
+        "versions": in_words(search["versions"]),
+    }
+    facts(known.items(), console)
+
+
+def _show_generator(document: Document, console: Console) -> None:
+    card = document["generator"]
+    known = {
+        "prototype": card["name"],
+        "requirements": ", ".join(card["requirements"]),
+        "data": card["data"],
+        "learned in": f"{card['cycles']} cycles",
+        "command": card["command"],
+    }
+    facts(known.items(), console)
+    table = Table(title="genes", title_justify="left")
+    for heading in ("gene", "mean in its range", "deviation", "value at the mean"):
+        table.add_column(heading, justify="left" if heading == "gene" else "right")
+    for gene in document["genes"]:
+        table.add_row(gene["gene"], f"{gene['mu']:.2f}", f"{gene['sd']:.2f}", str(gene["means"]))
+    console.print(table)
 
 
 def _show_network(document: Document, console: Console) -> None:

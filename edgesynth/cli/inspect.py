@@ -21,8 +21,8 @@ from edgesynth.cli.common import Output, output_options
 def command(output: Output, artefact: Path, trust: tuple[str, ...], replay: str | None) -> int:
     """Say what is in ARTEFACT, verifying its hashes on the way.
 
-    ARTEFACT is a .edgenet folder, a .bundle folder or .tar, a run folder or its history.jsonl, a
-    *.record.json, or an .onnx file. A run is shown as a family tree.
+    ARTEFACT is a .edgenet folder, a .bundle folder or .tar, a run folder or its history.jsonl, the
+    folder of a search, a .generator, a *.record.json, or an .onnx file.
 
     \b
     Example:

@@ -12,13 +12,20 @@ from edgesynth.core.errors import UserError
 SCHEMA = "edgesynth.inspection/1"
 KINDS = (
     "a .edgenet folder, a .bundle folder or .tar, a run folder or its history.jsonl, "
-    "a *.record.json, or an .onnx file"
+    "the folder of a search, a .generator folder, a *.record.json, or an .onnx file"
 )
 
 #: a file that a folder of each kind holds -> the kind
-_FOLDERS = {"network.json": "network", "manifest.json": "bundle", "history.jsonl": "run"}
+_FOLDERS = {
+    "network.json": "network",
+    "manifest.json": "bundle",
+    "history.jsonl": "run",
+    "search.json": "search",
+    "generator.json": "generator",
+}
 _SCHEMAS = {"edgesynth.record": "record", "edgesynth.run": "run", "edgesynth.network": "network",
-            "edgesynth.bundle": "bundle"}  # fmt: skip
+            "edgesynth.bundle": "bundle", "edgesynth.search": "search",
+            "edgesynth.generator": "generator"}  # fmt: skip
 _MOST_JSON_BYTES = 256 << 20
 
 
@@ -54,6 +61,14 @@ def _reader(kind: str, trust: Collection[str]) -> Callable[[Path], dict[str, Any
         from edgesynth.workflows.artefacts.run import read_run
 
         return read_run
+    if kind == "search":
+        from edgesynth.workflows.artefacts.search import read_searched
+
+        return read_searched
+    if kind == "generator":
+        from edgesynth.workflows.artefacts.search import read_learned
+
+        return lambda place: read_learned(place, tuple(trust))
     if kind == "record":
         from edgesynth.workflows.artefacts.record import read_record
 
@@ -69,8 +84,9 @@ def _kind(path: Path) -> tuple[str, Path]:
         for name, kind in _FOLDERS.items():
             if (path / name).is_file():
                 return kind, path
-        if path.suffix in (".edgenet", ".bundle"):
-            return {".edgenet": "network", ".bundle": "bundle"}[path.suffix], path
+        by_name = {".edgenet": "network", ".bundle": "bundle", ".generator": "generator"}
+        if path.suffix in by_name:
+            return by_name[path.suffix], path
         raise UserError(f"{path} holds no artefact itself; inspect reads {KINDS}")
     if not path.exists():
         raise UserError(f"there is no {path}; inspect reads {KINDS}")

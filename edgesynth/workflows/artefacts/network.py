@@ -14,6 +14,7 @@ from edgesynth.core.network import NetworkDescription
 from edgesynth.core.precision import Storage
 from edgesynth.hardware.counting import Cost, count
 from edgesynth.networks import edgenet
+from edgesynth.networks.edits import apply_edits
 from edgesynth.networks.grid import storage_of
 from edgesynth.networks.narrow import widths
 from edgesynth.networks.network import Network
@@ -39,6 +40,7 @@ def read_network(folder: Path, trust: Collection[str] = ()) -> dict[str, Any]:
         return {**facts, "layers": _stated(description), "cost": {"not_counted": reason}}
     network = edgenet.load(folder, trust=trust)
     whole = edgenet.build(description.architecture, folder, trust)
+    apply_edits(whole, description.edits)
     cost = count(network.module, description.input_shape)
     return {
         **facts,
