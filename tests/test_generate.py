@@ -20,6 +20,7 @@ from edgesynth.workflows.measured_cost import cache_key
 from evolve_digits import command, edgesynth
 from ssh_server import ABSENT, SSHD, SshServer
 
+pytestmark = pytest.mark.timeout(1200)
 COMMON = ["--data", "digits", "--proxy-epochs", "1", "--epochs", "1", "--vary", "width"]
 SEARCH = ["--evaluations", "8", "--per-cycle", "6", "--networks", "2", "--workers", "1"]
 ARGUMENTS = [*COMMON, *SEARCH, "--quiet"]

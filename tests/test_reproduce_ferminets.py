@@ -24,6 +24,7 @@ WORDS = (
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_searches_of_one_seed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = [*WORDS, "--out", str(tmp_path / "f")]
     code = run([*words, "--rival", "generator", "--rival", "random", "--family", "2"])

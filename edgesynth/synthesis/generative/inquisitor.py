@@ -103,14 +103,15 @@ class _Nets:
 
         def drawn(*shape: int) -> torch.Tensor:
             values = torch.randn(_MEMBERS, *shape, generator=generator, dtype=torch.float64)
-            return (values / shape[0] ** 0.5).requires_grad_()
+            values /= shape[0] ** 0.5
+            return values.requires_grad_()
 
         self._weights = [drawn(features, _HIDDEN), drawn(1, _HIDDEN), drawn(_HIDDEN, 1)]
 
     def _run(self, z: torch.Tensor) -> torch.Tensor:
         first, bias, last = self._weights
         outputs: torch.Tensor = torch.tanh(z @ first + bias) @ last
-        return outputs[..., 0]
+        return outputs.squeeze(-1)
 
     def train(self, z: torch.Tensor, goal: torch.Tensor) -> None:
         """`z` (members, n, features), `goal` (members, n)."""

@@ -54,7 +54,7 @@ class SearchFolder(AbstractContextManager["SearchFolder"]):
         """
         before = read_search(folder)
         free = {name: before.plan.get(name) for name in FREE}
-        asked = {**msgspec.to_builtins(search.plan), **free}
+        asked = {**msgspec.json.decode(msgspec.json.encode(search.plan)), **free}
         different = [name for name, value in before.plan.items() if asked.get(name) != value]
         if before.prototype_sha256 != search.prototype_sha256:
             different.append("prototype")
