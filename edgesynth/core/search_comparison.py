@@ -117,6 +117,7 @@ def check_searches(rows: Sequence[SearchRow], families: Sequence[FamilyRow]) -> 
     checks = [
         _smaller(ours),
         _joules(ours),
+        _floor(ours),
         Check(
             "NetScore", "NetScore at least 15 dB above the prototype, requirement met",
             ours.gain_db.mean >= 15, _told(ours.gain_db, "dB"),
@@ -141,6 +142,14 @@ def _smaller(ours: SearchSummary) -> Check:
         f"{_told(ours.lost_points, 'points lost')}"
     )
     return Check("smaller", claim, holds, found)
+
+
+def _floor(ours: SearchSummary) -> Check:
+    claim = "F1: NetScore at least 12 dB above, 5 times fewer parameters, 2.5 times fewer MACs, "
+    claim += "at most 1 point lost"
+    holds = ours.gain_db.mean >= 12 and ours.lost_points.mean <= 1
+    holds = holds and ours.fewer_params.mean >= 5 and ours.fewer_macs.mean >= 2.5
+    return Check("F1", claim, holds, f"{_told(ours.gain_db, 'dB')}; sizes as above")
 
 
 def _joules(ours: SearchSummary) -> Check:
