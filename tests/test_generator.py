@@ -25,6 +25,7 @@ from edgesynth.synthesis.generative.generator import (
 from edgesynth.synthesis.generative.inquisitor import Inquisitor, Ridge, Seen
 from edgesynth.synthesis.generative.probe import REACTIONS, probe, stimuli
 from edgesynth.synthesis.generative.problem import HOPELESS, Problem, Utility
+from edgesynth.synthesis.generative.settle import settle
 from edgesynth.synthesis.generative.space import derive_space
 from edgesynth.synthesis.generative.update import Update, updated
 from small_networks import Plain, network
@@ -202,3 +203,18 @@ def test_wilson_and_spearman() -> None:
     assert rank_correlation([1, 1, 2], [3, 3, 9]) == pytest.approx(1.0)
     assert rank_correlation([1, 2], [1, 2]) is None
     assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
+
+
+def test_statistics_are_taken_anew_and_nothing_else_changes() -> None:
+    module = torch.nn.Sequential(
+        torch.nn.BatchNorm2d(2), torch.nn.Dropout(0.5), torch.nn.Conv2d(2, 3, 1)
+    ).eval()
+    module[1].train()
+    batches = [torch.randn(16, 2, 4, 4) * 3 + 5 for _ in range(4)]
+    settle(module, iter(batches))
+    seen = torch.cat(batches)
+    assert torch.allclose(module[0].running_mean, seen.mean((0, 2, 3)), atol=1e-5)
+    assert torch.allclose(module[0].running_var, seen.var((0, 2, 3)), rtol=0.05)
+    assert module[0].momentum == 0.1
+    assert [part.training for part in module] == [False, True, False]
+    settle(torch.nn.ReLU(), [])  # nothing to settle

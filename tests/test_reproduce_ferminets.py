@@ -96,8 +96,9 @@ def test_what_is_checked() -> None:
     families = [FamilyRow(seed=0, seeds=64, distinct=60, holding=57, wilson95=(0.86, 0.98))]
     found = {check.name: check.holds for check in check_searches(rows, families)}
     assert found == {
-        "smaller": True, "joule": False, "F1": True, "NetScore": True, "learned": True, "beats random": True,
-        "beats evolution": None, "beats tpe": False, "distinct": True, "family": True,
+        "smaller": True, "joule": False, "F1": True, "NetScore": True, "learned": True,
+        "beats random": True, "beats evolution": None, "beats tpe": False, "distinct": True,
+        "family": True,
     }  # fmt: skip
     nothing = {check.name: check.holds for check in check_searches(rows, [])}
     assert nothing["distinct"] is nothing["family"] is None

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -24,6 +25,7 @@ from edgesynth.networks.grid import storage_of
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.generative.blueprint import MidwayHook, build, policy_of
 from edgesynth.synthesis.generative.probe import probe, stimuli
+from edgesynth.synthesis.generative.settle import settle
 from edgesynth.synthesis.heredity import Cost, live_clusters, live_synapses, synthesize
 from edgesynth.synthesis.jobs import Job, Raised
 from edgesynth.synthesis.parcel import pack, unpack
@@ -78,8 +80,9 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
     started = time.monotonic()
     parents = [unpack(parcel, job.trust) for parcel in job.parents]
     child, precision = _conceive(job, parents, world)
-    at_birth = world.accuracy(child)
-    midway = MidwayHook(child, world, job.blueprint.needed_midway if job.blueprint else None)
+    score = partial(_score, child, job, world)
+    at_birth = score()
+    midway = MidwayHook(score, job.blueprint.needed_midway if job.blueprint else None)
     world.train(
         child,
         seed=training_seed(job.seeds),
@@ -92,7 +95,7 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
         label=job.identity,
     )
     restrict(child, precision, world.calibration(child))
-    accuracy = world.accuracy(child)
+    accuracy = score()
     made_with = versions("torch", "numpy")
     child.description = _described(child, parents[0], job, made_with, accuracy)
     parcel = pack(child)
@@ -111,6 +114,13 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
         accuracy_midway=midway.accuracy,
         stopped=midway.stopped,
     )
+
+
+def _score(child: Network, job: Job, world: World) -> float:
+    """Accuracy on validation data."""
+    if job.blueprint is not None and job.blueprint.settle:
+        settle(child.module, world.calibration(child))
+    return world.accuracy(child)
 
 
 def _conceive(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import msgspec
 
@@ -23,6 +23,9 @@ class Blueprint(msgspec.Struct, frozen=True, kw_only=True):
     """Gene -> value; none at all is the prototype itself."""
     inherit: bool = True
     """Whether it begins with the prototype's weights where shapes allow."""
+    settle: bool = False
+    """Whether the statistics of its normalization are taken anew before every score, as a short
+    training needs it."""
     needed_midway: float | None = None
     """Accuracy below which the second half of the training is left out; None never does that."""
 
@@ -47,18 +50,12 @@ def policy_of(network: Network, blueprint: Blueprint) -> PrecisionPolicy:
     return PrecisionPolicy(FORMATS[FULL], by_layer=tuple(layers.items()))
 
 
-class Judge(Protocol):
-    """What scores a network on validation data."""
-
-    def accuracy(self, network: Network) -> float:
-        """A fraction."""
-
-
 class MidwayHook(Hook):
     """Scores a network in the middle of its training and ends that where the rest is hopeless."""
 
-    def __init__(self, network: Network, judge: Judge, needed: float | None) -> None:
-        self._network, self._judge, self._needed = network, judge, needed
+    def __init__(self, score: Callable[[], float], needed: float | None) -> None:
+        """`score` gives the accuracy as it is; below `needed` the training ends."""
+        self._score, self._needed = score, needed
         self.accuracy: float | None = None
         self.stopped = False
 
@@ -66,7 +63,7 @@ class MidwayHook(Hook):
         """Look at the network once, when half of the steps are done."""
         if moment.done < 0.5 or self.accuracy is not None:
             return
-        self.accuracy = self._judge.accuracy(self._network)
+        self.accuracy = self._score()
         if self._needed is not None and self.accuracy < self._needed:
             self.stopped = True
             raise StopTraining

@@ -132,7 +132,11 @@ class Evaluator:
 
     def _blueprint(self, choice: dict[str, Value], needed: float | None) -> Blueprint:
         return Blueprint(
-            space=self.space, choice=choice, inherit=self.inherit, needed_midway=needed
+            space=self.space,
+            choice=choice,
+            inherit=self.inherit,
+            settle=True,
+            needed_midway=needed,
         )
 
     def _candidate(

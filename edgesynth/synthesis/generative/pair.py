@@ -18,6 +18,7 @@ from edgesynth.synthesis.generative.inquisitor import Inquisitor, Seen
 from edgesynth.synthesis.generative.layout import Drawing, Figures, Layout
 from edgesynth.synthesis.generative.probe import REACTIONS, probe
 from edgesynth.synthesis.generative.problem import Judgement
+from edgesynth.synthesis.generative.settle import settle
 from edgesynth.synthesis.generative.space import Space, identity_of
 from edgesynth.synthesis.generative.update import Update, updated
 
@@ -136,6 +137,7 @@ class GeneratorInquisitor:
             identity = self._identity(point)
             if identity not in self._reacted:
                 network = grow(self.prototype, self._layout(point)[0], seed=self.seed)
+                settle(network.module, [self.stimulus])
                 found = probe(network.module, self.stimulus, self.space.stages)
                 self._reacted[identity] = found.ravel()
             rows.append(self._reacted[identity])
