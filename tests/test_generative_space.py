@@ -11,6 +11,8 @@ from torch import nn
 
 from edgesynth.core.errors import UserError
 from edgesynth.core.network import Edit
+from edgesynth.export.onnx_file import export_module, serialize
+from edgesynth.export.session import Session
 from edgesynth.hardware.counting import count
 from edgesynth.networks import edgenet
 from edgesynth.networks.network import Network
@@ -71,7 +73,8 @@ def test_the_prototypes_own_choice_gives_the_prototype(derived) -> None:
 
 
 def own_choice(space: Space) -> dict:
-    own: dict = {"grouping": lambda gene: 1, "depth": lambda gene: gene.options[-1]}
+    own: dict = {"grouping": lambda gene: 1, "branch": lambda gene: 1}
+    own["depth"] = lambda gene: gene.options[-1]
     own["kernel"] = lambda gene: next(
         side for name, side in space.kernels.items() if space.stages[name] == gene.stage
     )
@@ -85,8 +88,11 @@ def test_stages_and_genes_of_a_residual_network() -> None:
     assert kinds == [
         f"s{stage}.{kind}"
         for stage in (1, 2, 3)
-        for kind in ("width", "expansion", "depth", "kernel", "grouping")
+        for kind in ("width", "expansion", "depth", "kernel", "grouping", "branch")
+        if (stage, kind) != (1, "branch")
     ]
+    assert space.branches == {"layer2.0.downsample": 1, "layer3.0.downsample": 2}
+    assert space.companions == {"layer2.0.conv2": "layer2.0.bn2", "layer3.0.conv2": "layer3.0.bn2"}
     assert list(space.units)[:4] == ["layer1.0", "layer1.1", "layer1.2", "layer2.0.conv2"]
     assert "layer1.0.conv1" in space.inner and "layer1.0.conv2" not in space.inner
 
@@ -97,7 +103,9 @@ def test_blocks_are_left_out_from_the_last_one_on() -> None:
     choice = {"s1.depth": 1, "s2.depth": 3, "s3.depth": 0}
     layout = Drawing(prototype, space).lay_out(choice)
     gone = [edit.layer for edit in layout.edits if edit.skip]
-    assert gone == ["layer1.1", "layer1.2", "layer3.0.conv2", "layer3.1", "layer3.2"]
+    assert gone == [
+        "layer1.1", "layer1.2", "layer3.0.conv2", "layer3.0.bn2", "layer3.1", "layer3.2",
+    ]  # fmt: skip
     assert layout.edits == tuple(Edit(name, skip=True) for name in gone)
 
 
@@ -205,3 +213,19 @@ def test_kinds_are_named() -> None:
     assert check_kinds("width, depth") == ("width", "depth")
     with pytest.raises(UserError, match='did you mean "width"'):
         check_kinds("widht")
+
+
+def test_a_shortcut_that_is_left_out_is_in_no_exported_file() -> None:
+    prototype = zoo("resnet20:width=0.5")
+    space = derive_space(prototype, SpaceOptions(vary=("branch",)))
+    layout = Drawing(prototype, space).lay_out({"s2.branch": 0, "s3.branch": 1})
+    assert layout.edits == (Edit("layer2.0.downsample", mute=True),)
+    made = grow(prototype, layout, seed=0)
+    model = export_module(made.module, made.example_input(), opset=13, ir_version=7).model
+    adds = [node for node in model.graph.node if node.op_type == "Add"]
+    assert len(adds) == 9 - 1  # nine blocks, one of them without its addition
+    image = torch.randn(1, 1, 8, 8)
+    session = Session(serialize(model), "muted")
+    (found,) = session.run({"input": image.numpy()}).values()
+    with torch.no_grad():
+        assert np.allclose(found, made.module(image).numpy(), atol=1e-4)

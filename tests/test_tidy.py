@@ -137,3 +137,22 @@ def test_a_shape_that_depends_on_the_data_is_left_alone():
         counts.append(found.shape[1])
         assert found.shape == (4, int((batch > 0).sum()))
     assert counts[0] != counts[1]
+
+
+def test_what_changes_nothing_vanishes():
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Add", ["zero", "b"], ["c"]),
+        helper.make_node("Add", ["c", "one"], ["d"]),
+        helper.make_node("Relu", ["d"], ["y"]),
+    ]
+    weights = [numpy_helper.from_array(np.float32(value), name)
+               for name, value in (("zero", 0), ("one", 1))]  # fmt: skip
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("input", FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", FLOAT, [1, 3, 8, 8])], weights,
+    )  # fmt: skip
+    graph.node[0].input[0] = "input"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    assert operators(tidied(model)) == ["Relu", "Add", "Relu"]

@@ -34,6 +34,8 @@ class Edit(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_default
     """Dotted name of the module."""
     skip: bool = False
     """It does nothing: its input is its output."""
+    mute: bool = False
+    """It gives zero: a branch of an addition that is left out."""
     separable: bool = False
     """A convolution that has become a depthwise one (`LAYER.0`) and a 1 x 1 one (`LAYER.1`)."""
     inputs: int | None = None

@@ -94,17 +94,35 @@ def _constant_value(node: NodeProto) -> TensorProto | None:
 
 
 def _remove_identities(graph: onnx.GraphProto) -> None:
-    """Readers of an Identity read its input; one that makes an output of the network stays."""
+    """Readers of an Identity read its input, and so do those of an addition of a single zero and of
+    the second of two ReLUs in a row; one that makes an output of the network stays."""
     outputs = {value.name for value in graph.output}
+    zeros = {t.name for t in graph.initializer if not t.dims and not numpy_helper.to_array(t)}
     source: dict[str, str] = {}
+    rectified: set[str] = set()
     kept = []
     for node in graph.node:
-        if node.op_type == "Identity" and not node.domain and node.output[0] not in outputs:
-            source[node.output[0]] = source.get(node.input[0], node.input[0])
+        passed = _passed_on(node, zeros)
+        if node.op_type == "Relu" and not node.domain:
+            read = source.get(node.input[0], node.input[0])
+            passed = read if read in rectified else None
+            rectified.add(node.output[0])
+        if passed is not None and node.output[0] not in outputs:
+            source[node.output[0]] = source.get(passed, passed)
         else:
             kept.append(node)
     _replace_nodes(graph, kept)
     _rename_reads(graph, source)
+
+
+def _passed_on(node: NodeProto, zeros: set[str]) -> str | None:
+    """The tensor that `node` gives on as it is; None where it computes something."""
+    if node.domain or node.op_type not in ("Identity", "Add"):
+        return None
+    if node.op_type == "Identity":
+        return str(node.input[0])
+    kept = [name for name in node.input if name not in zeros]
+    return str(kept[0]) if len(kept) == 1 else None
 
 
 def _rename_reads(graph: onnx.GraphProto, source: dict[str, str]) -> None:

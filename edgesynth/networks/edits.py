@@ -42,6 +42,8 @@ def apply_edits(module: nn.Module, edits: Iterable[Edit]) -> None:
 def _apply(module: nn.Module, layer: nn.Module, edit: Edit) -> None:
     if edit.skip:
         _replace(module, edit.layer, nn.Identity())
+    elif edit.mute:
+        _replace(module, edit.layer, Silent())
     elif edit.separable:
         _replace(module, edit.layer, separated(layer))
     else:
@@ -63,6 +65,20 @@ def _require_sane(edit: Edit) -> None:
         size = getattr(edit, what)
         if size is not None and not 1 <= size <= most:
             raise ValueError(f"{what} of {size} is out of range; 1 to {most} is possible")
+
+
+class Silent(nn.Module):
+    """Gives a single zero, whatever it is given; an exported file does not show it."""
+
+    zero: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("zero", torch.zeros(()), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape ()."""
+        return self.zero
 
 
 def separated(layer: nn.Module) -> nn.Sequential:

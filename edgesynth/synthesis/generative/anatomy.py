@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from edgesynth.core.network import Edit
 from edgesynth.hardware.counting import count
@@ -43,6 +44,10 @@ class Anatomy:
     """Stage -> height and width of what its layers give; (1, 1) for linear layers."""
     units: dict[str, int] = field(default_factory=dict)
     """Module that can be left out -> its stage, in the order in which they run."""
+    companions: dict[str, str] = field(default_factory=dict)
+    """Unit -> the normalization behind it, which goes with it."""
+    branches: dict[str, int] = field(default_factory=dict)
+    """Module without which an addition keeps a side -> its stage: a shortcut."""
 
     def runs_with(self, edits: list[Edit]) -> bool:
         """Whether the network still runs, and gives what it gave in shape."""
@@ -53,6 +58,11 @@ class Anatomy:
                 return _shapes(module(self.example)) == self.given
         except (RuntimeError, ValueError, IndexError, TypeError):
             return False
+
+    def without(self, unit: str) -> list[Edit]:
+        """The edits that leave `unit` out."""
+        names = [unit, *([self.companions[unit]] if unit in self.companions else [])]
+        return [Edit(name, skip=True) for name in names]
 
     def convolutions(self, stage: int) -> dict[str, nn.Conv2d]:
         """Those of `stage` that have a window and are neither grouped nor transposed."""
@@ -74,6 +84,7 @@ def anatomy_of(network: Network) -> Anatomy:
     runs = _watch(bones, example)
     _find_stages(found, runs)
     _find_units(found, runs)
+    _find_branches(found, runs)
     return found
 
 
@@ -101,6 +112,9 @@ class _Run:
     taken: tuple[int, ...] | None
     given: tuple[int, ...] | None
     times: int = 1
+    source: object = None
+    result: object = None
+    """What went in and came out; kept, so that it can be told apart."""
 
 
 def _watch(module: nn.Module, example: torch.Tensor) -> dict[str, _Run]:
@@ -112,13 +126,14 @@ def _watch(module: nn.Module, example: torch.Tensor) -> dict[str, _Run]:
             if name in runs:
                 runs[name].times += 1
             else:
-                runs[name] = _Run(_shape(inputs[0] if len(inputs) == 1 else None), None)
+                only = inputs[0] if len(inputs) == 1 else None
+                runs[name] = _Run(_shape(only), None, source=only)
 
         return note
 
     def after(name: str) -> Callable[..., None]:
         def note(_: nn.Module, __: object, output: object) -> None:
-            runs[name].given = _shape(output)
+            runs[name].given, runs[name].result = _shape(output), output
 
         return note
 
@@ -173,6 +188,34 @@ def _find_units(found: Anatomy, runs: dict[str, _Run]) -> None:
     for name in sorted(look(""), key=order.index):
         first = next(iter(_inside(name, found.stages)))
         found.units[name] = found.stages[first]
+        for other, run in runs.items():
+            if isinstance(modules[other], _BatchNorm) and run.source is runs[name].result:
+                found.companions[name] = other
+
+
+def _find_branches(found: Anatomy, runs: dict[str, _Run]) -> None:
+    """Shortcuts and other sides of additions that can be silent, all at once and without units."""
+    modules = dict(found.bones.named_modules())
+    chosen = [edit for name in found.units for edit in found.without(name)]
+
+    def look(name: str) -> None:
+        for child, _ in modules[name].named_children():
+            full = f"{name}.{child}".lstrip(".")
+            layers = list(_inside(full, found.stages))
+            if not layers or full in found.units or full not in runs:
+                continue
+            mute = Edit(full, mute=True)
+            if (
+                runs[full].times == 1
+                and found.runs_with([mute])
+                and found.runs_with([*chosen, mute])
+            ):
+                chosen.append(mute)
+                found.branches[full] = found.stages[layers[0]]
+            else:
+                look(full)
+
+    look("")
 
 
 def _inside(name: str, layers: dict[str, int]) -> Iterator[str]:

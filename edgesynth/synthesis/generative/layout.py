@@ -225,10 +225,13 @@ def _structure(
     skipped: list[str] = []
     for stage, own in genes.items():
         mine = [name for name, at in space.units.items() if at == stage]
-        skipped += mine[int(own.get("depth", len(mine))) :]
+        for unit in mine[int(own.get("depth", len(mine))) :]:
+            skipped += [unit, *([space.companions[unit]] if unit in space.companions else [])]
+    silent = [name for name, at in space.branches.items() if not genes[at].get("branch", 1)]
     edits = [Edit(name, skip=True) for name in skipped]
+    edits += [Edit(name, mute=True) for name in silent]
     for name, stage in space.stages.items():
-        if any(name == gone or name.startswith(gone + ".") for gone in skipped):
+        if any(name == gone or name.startswith(gone + ".") for gone in (*skipped, *silent)):
             continue
         side = space.kernels.get(name)
         wanted = int(genes[stage].get("kernel", side or 0))

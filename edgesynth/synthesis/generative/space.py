@@ -33,7 +33,7 @@ class Gene(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """`s2.width`: stage and kind."""
     stage: int
     kind: str
-    """`width`, `expansion`, `depth`, `kernel`, `grouping` or `precision`."""
+    """`width`, `expansion`, `depth`, `branch`, `kernel`, `grouping` or `precision`."""
     low: float = 0.0
     high: float = 0.0
     """Of a range, which is logarithmic: times the prototype's own."""
@@ -66,6 +66,10 @@ class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Layers whose width follows `expansion` on top of `width`."""
     units: dict[str, int]
     """Module that can be left out -> stage, in the order in which they run."""
+    companions: dict[str, str]
+    """Unit -> the normalization that goes with it."""
+    branches: dict[str, int]
+    """Module without which an addition keeps a side -> stage."""
     kernels: dict[str, int]
     """Layer whose kernel can be changed -> its own."""
     groupable: tuple[str, ...]
@@ -85,7 +89,13 @@ class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     @property
     def smallest(self) -> Point:
         """The point of the cheapest network, or nearly."""
-        cheap: dict[str, int] = {"grouping": -1, "kernel": 0, "depth": 0, "precision": -1}
+        cheap: dict[str, int] = {
+            "grouping": -1,
+            "kernel": 0,
+            "depth": 0,
+            "branch": 0,
+            "precision": -1,
+        }
         return np.array(
             [
                 gene.coordinate(gene.options[cheap[gene.kind]]) if gene.options else 0.0
@@ -97,7 +107,7 @@ class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class SpaceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a space is to offer."""
 
-    vary: tuple[str, ...] = ("width", "expansion", "depth", "kernel", "grouping")
+    vary: tuple[str, ...] = ("width", "expansion", "depth", "branch", "kernel", "grouping")
     narrowest: float = 0.1
     widest: float = 1.25
     """Times the prototype's own width."""
@@ -106,7 +116,7 @@ class SpaceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Of weights, to choose from per stage; none leaves them float32."""
 
 
-KINDS = ("width", "expansion", "depth", "kernel", "grouping")
+KINDS = ("width", "expansion", "depth", "branch", "kernel", "grouping")
 
 
 def check_kinds(text: str) -> tuple[str, ...]:
@@ -128,6 +138,7 @@ def derive_space(prototype: Network, options: SpaceOptions | None = None) -> Spa
     kernels = _kernels(found) if "kernel" in options.vary else {}
     groupable = _groupable(found) if "grouping" in options.vary else ()
     units = found.units if "depth" in options.vary else {}
+    branches = found.branches if "branch" in options.vary else {}
     changeable = {
         name for producers, _ in found.channels.families() for name in producers
     } & found.stages.keys()
@@ -137,6 +148,8 @@ def derive_space(prototype: Network, options: SpaceOptions | None = None) -> Spa
         here = [name for name in changeable if found.stages[name] == stage]
         genes += _widths(stage, here, inner, options)
         genes += _structure(stage, found, units, kernels, groupable)
+        if stage in branches.values():
+            genes.append(Gene(f"s{stage + 1}.branch", stage, "branch", options=(0, 1)))
         if options.formats and stage in found.stages.values():
             genes.append(Gene(f"s{stage + 1}.precision", stage, "precision",
                               options=options.formats))  # fmt: skip
@@ -150,6 +163,8 @@ def derive_space(prototype: Network, options: SpaceOptions | None = None) -> Spa
         sides=tuple(found.sides),
         inner=inner,
         units=dict(units),
+        companions={unit: norm for unit, norm in found.companions.items() if unit in units},
+        branches=dict(branches),
         kernels=kernels,
         groupable=groupable,
         round_to=options.round_to,
@@ -182,7 +197,7 @@ def _structure(
     depths = [
         kept
         for kept in range(len(mine) + 1)
-        if found.runs_with([Edit(name, skip=True) for name in mine[kept:]])
+        if found.runs_with([edit for name in mine[kept:] for edit in found.without(name)])
     ]
     genes.append(Gene(prefix + "depth", stage, "depth", options=tuple(depths)))
     windows = [name for name in kernels if found.stages[name] == stage]
