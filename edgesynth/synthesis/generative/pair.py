@@ -51,6 +51,7 @@ class GeneratorInquisitor:
         self._drawing = Drawing(self.prototype, self.space)
         self._theta = self._theta or Theta.first(len(self.space.genes))
         self._tried: set[str] = set()
+        self._gains: list[float] = []
 
     def theta(self) -> Theta | None:
         """What the generator has learned so far."""
@@ -94,9 +95,14 @@ class GeneratorInquisitor:
         points = np.array([one.point for one in candidates])
         features, reactions = self._features(points), self._reactions(points)
         self._tried.update(one.architecture for one in candidates)
+        self._gains += [
+            one.accuracy - one.accuracy_midway
+            for one in candidates
+            if one.accuracy_midway is not None and not one.stopped
+        ]
         self.inquisitor.learn(
             [
-                Seen(features[index], reactions[index], one.accuracy, self._costs_of(one))
+                Seen(features[index], reactions[index], self._reached(one), self._costs_of(one))
                 for index, one in enumerate(candidates)
             ]
         )
@@ -105,6 +111,12 @@ class GeneratorInquisitor:
             self._theta = updated(self._theta, self._scores, self._rescores, self.update, seed)
         self._known.clear()
         self._reacted.clear()
+
+    def _reached(self, one: Candidate) -> float:
+        """Its accuracy; of one that was stopped half way, what it would have had with the usual
+        gain of the second half."""
+        usual = float(np.median(self._gains)) if one.stopped and self._gains else 0.0
+        return min(1.0, one.accuracy + max(0.0, usual))
 
     def _draw(self, seeds: Sequence[tuple[int, ...]]) -> Array:
         assert self._theta is not None  # noqa: S101 (set in __post_init__)

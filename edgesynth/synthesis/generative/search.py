@@ -75,7 +75,8 @@ def run_search(
 
 def _keep_correlation(evaluator: Evaluator, everyone: Sequence[Candidate]) -> None:
     """How well the inquisitor ranked networks before they were trained."""
-    foretold = [one for one in everyone if one.foretold is not None and one.same_as is None]
+    whole = [one for one in everyone if one.same_as is None and not one.stopped]
+    foretold = [one for one in whole if one.foretold is not None]
     found = rank_correlation(
         [one.foretold for one in foretold if one.foretold is not None],
         [one.accuracy for one in foretold],
