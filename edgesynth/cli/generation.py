@@ -96,7 +96,7 @@ def generation_plan(options: dict[str, Any]) -> GenerationPlan:
     from edgesynth.core.precision import format_named
     from edgesynth.core.requirement import parse_requirements
     from edgesynth.synthesis.generative.problem import Utility
-    from edgesynth.synthesis.generative.search import Effort
+    from edgesynth.synthesis.generative.search import Effort, looks_of
     from edgesynth.synthesis.generative.space import SpaceOptions, check_kinds
     from edgesynth.synthesis.generative.update import Update
     from edgesynth.tasks.training import TrainingPlan
@@ -115,7 +115,9 @@ def generation_plan(options: dict[str, Any]) -> GenerationPlan:
         requirements=parse_requirements(options["requirements"] or ("accuracy_loss<=1",)),
         utility=Utility(options["utility"]),
         margin=options["margin"],
-        effort=Effort(options["evaluations"], options["per_cycle"]),
+        effort=Effort(
+            options["evaluations"], options["per_cycle"], looks_of(options["networks"] or NETWORKS)
+        ),
         networks=options["networks"] or NETWORKS,
         space=space,
         update=Update(head=options["head"]),

@@ -131,6 +131,8 @@ class Search(msgspec.Struct, kw_only=True):
     versions: dict[str, str]
     genes: list[dict[str, Any]] = []
     cycles: list[Cycle] = []
+    recovery: float = 1.0
+    """Share of what candidates lose after their short training that is lost after a full one."""
     rank_correlation: float | None = None
     """Spearman's, of foretold and found accuracy over candidates that the inquisitor had not
     seen."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from edgesynth.core.metric import metric_of
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.provenance import command_line, versions
 from edgesynth.core.requirement import Requirement
-from edgesynth.core.search import Search
+from edgesynth.core.search import Candidate, Search
 from edgesynth.data.source import parse_spec
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.executor import ExecutorPlan, open_executor
@@ -77,6 +78,7 @@ class GenerationPlan:
             "margin": self.margin,
             "evaluations": self.effort.evaluations,
             "per_cycle": self.effort.per_cycle,
+            "full": self.effort.full,
             "networks": self.networks,
             "space": msgspec.to_builtins(self.space),
             "update": msgspec.to_builtins(self.update),
@@ -137,9 +139,10 @@ def generate(
         )  # fmt: skip
         with opened(out, search) as folder:
             work = Undertaking(folder, plan, prototype, space, trust, progress, measure, executor)
-            drafts, theta = work.search(short, world)
-            _save(work, theta, data)
-            work.raise_all(drafts, full, world)
+            with work.nursery(full, world) as nursery:
+                drafts, theta = work.search(short, world, nursery)
+                _save(work, theta, data)
+                nursery.raise_all(drafts)
             return deliver(folder, trust)
 
 
@@ -200,7 +203,9 @@ class Undertaking:
     measure: MeasuredCost | None = None
     executor: ExecutorPlan | None = None
 
-    def search(self, short: WorldSettings, world: DataWorld) -> tuple[list[Draft], Theta | None]:
+    def search(
+        self, short: WorldSettings, world: DataWorld, nursery: Nursery
+    ) -> tuple[list[Draft], Theta | None]:
         """Run the search; returns the networks worth a full training, and the generator."""
         plan = self.plan
         here = replace(world, settings=short)
@@ -218,21 +223,30 @@ class Undertaking:
                 measure=self.measure, make=self.made,
             )  # fmt: skip
             searcher = self._searcher(evaluator, here)
-            found = run_search(searcher, evaluator, plan.effort, self.progress)
+            found = run_search(
+                searcher, evaluator, plan.effort, self.progress,
+                lambda one: nursery.raise_all([self._draft(one)])[0].accuracy,
+            )  # fmt: skip
             best = ranked(found)
             if not best[0].feasible and not self.folder.search.obstacles:
                 self.folder.search.obstacles = obstacles(found, plan.requirements, evaluator)
-        drafts = [Draft(one.id, dict(one.choice), plan.seed) for one in best[: plan.networks]]
-        return drafts, searcher.theta()
+        done = {member.architecture for member in self.folder.search.family}
+        fresh = [one for one in best if one.architecture not in done]
+        count = plan.networks - len(done) + 1  # the prototype is done, too
+        return [self._draft(one) for one in fresh[:count]], searcher.theta()
 
-    def raise_all(self, drafts: Sequence[Draft], full: WorldSettings, world: DataWorld) -> None:
-        """Train the family of `drafts` fully and keep it in the folder."""
+    def _draft(self, one: Candidate) -> Draft:
+        return Draft(one.id, dict(one.choice), self.plan.seed)
+
+    @contextmanager
+    def nursery(self, full: WorldSettings, world: DataWorld) -> Iterator[Nursery]:
+        """Where networks are trained fully and kept in the folder."""
         plan = self.plan
         with open_executor(
             self.executor or ExecutorPlan(), world, full.spec(),
-            offspring=len(drafts), threads=plan.threads, progress=self.progress,
+            offspring=plan.networks, threads=plan.threads, progress=self.progress,
         ) as raising:  # fmt: skip
-            nursery = Nursery(
+            yield Nursery(
                 prototype=self.prototype, space=self.space, world=world,
                 score_test=lambda network: score_test(network, world), utility=plan.utility,
                 requirements=plan.requirements, folder=self.folder, executor=raising,
@@ -240,7 +254,6 @@ class Undertaking:
                 distill=plan.distill, trust=self.trust, inherit=plan.inherit,
                 measure=self.measure, make=self.made,
             )  # fmt: skip
-            nursery.raise_all(drafts)
 
     def made(self, blueprint: Blueprint) -> Network:
         """A network to be measured: the same weights whenever it is made."""

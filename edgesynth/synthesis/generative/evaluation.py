@@ -93,9 +93,9 @@ class Evaluator:
         found_all = (self.folder.find(f"c{cycle:02d}-{n + 1}") for n in range(len(proposals)))
         return [one for one in found_all if one is not None]
 
-    def judge(self, one: Candidate) -> Judgement:
-        """A candidate by what is known of it."""
-        return self.problem.judge(figures_of(one), predictions_of(one))
+    def judged(self, one: Candidate) -> Candidate:
+        """A candidate with its verdict by what is known now."""
+        return _judged(one, self.problem.judge(figures_of(one), predictions_of(one)))
 
     def _twin(self, architecture: str, cycle: int) -> Candidate | None:
         known = (c for c in self.folder.candidates if 0 < c.cycle < cycle and c.same_as is None)
@@ -175,7 +175,7 @@ class Evaluator:
             reactions=raised.reactions,
             seconds=raised.seconds,
         )
-        return _judged(found, self.judge(found))
+        return self.judged(found)
 
 
 def figures_of(one: Candidate) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 U is NetScore or another measure; 1_r are requirements. A short training says little about the
 accuracy that a full one ends with, so accuracy is judged against the prototype after the same
-short training: what the prototype may lose, a candidate may lose.
+short training; and of what a candidate loses to it there, a full training leaves a share, which a
+few networks that are trained fully during the search tell.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ DB_PER_POINT = 4.0
 """Penalty of a point of accuracy below the floor; 10 dB of NetScore are a tenth of the MACs."""
 DB_PER_EXCESS_DB = 2.0
 """Penalty of every dB that a cost is above its limit: twice what NetScore could give for it."""
+LEAST_RECOVERY = 0.05
+"""So that no network seems to lose nothing."""
 HOPELESS = -1000.0
 """Score of a network whose U is not defined."""
 _NAMES = ["netscore", "netscore-energy@tx2"]
@@ -94,10 +97,22 @@ class Problem:
     """On validation data, fully trained."""
     reference: float | None = None
     """The prototype's after the short training of candidates; None judges absolutely."""
+    recovery: float = 1.0
+    """Share of what is lost after a short training that is still lost after a full one."""
 
     def with_reference(self, accuracy: float) -> Problem:
         """The problem for candidates, whose prototype reached `accuracy`."""
         return replace(self, reference=accuracy)
+
+    def with_recovery(self, pairs: Sequence[tuple[float, float]]) -> Problem:
+        """The problem as `pairs` teach it: (accuracy after the short training, after the full one)
+        of each network that had both."""
+        if self.reference is None or not pairs:
+            return self
+        short = sum(max(0.0, self.reference - before) for before, _ in pairs)
+        full = sum(max(0.0, self.prototype_accuracy - after) for _, after in pairs)
+        share = full / short if short > 0 else 1.0
+        return replace(self, recovery=min(max(share, LEAST_RECOVERY), 1.0))
 
     def floor(self) -> float:
         """The accuracy that a candidate needs, without the margin; 0 where none is asked for."""
@@ -124,7 +139,7 @@ class Problem:
             limit = self._limit(requirement)
             if limit is None:
                 return 0.0, 0.0
-            below = 100 * (limit - figures["accuracy"])
+            below = 100 * (limit - figures["accuracy"]) * self.recovery
             return max(0.0, below), DB_PER_POINT * max(0.0, below + self.margin)
         where = predictions.get(requirement.device or "", {}) if requirement.device else figures
         value = where.get(requirement.key, predictions.get("", {}).get(requirement.key))
@@ -145,7 +160,7 @@ class Problem:
             return None
         allowed = requirement.limit / 100 if loss else self.prototype_accuracy - requirement.limit
         base = self.prototype_accuracy if self.reference is None else self.reference
-        return base - allowed
+        return base - (allowed / self.recovery if allowed > 0 else allowed)
 
 
 def is_accuracy(requirement: Requirement) -> bool:

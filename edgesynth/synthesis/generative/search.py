@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgesynth.core.progress import Progress
@@ -22,6 +22,14 @@ class Effort:
     evaluations: int = 48
     """Short trainings, without the prototype's."""
     per_cycle: int = 8
+    full: int = 0
+    """Candidates that are trained fully during the search."""
+
+    @property
+    def looks(self) -> set[int]:
+        """Cycles behind which one is: the first, and then evenly spread up to the last but one."""
+        last = max(1, self.cycles - 1)
+        return {1 + round(index * (last - 1) / max(1, self.full)) for index in range(self.full)}
 
     @property
     def cycles(self) -> int:
@@ -32,17 +40,37 @@ class Effort:
         return min(self.per_cycle, self.evaluations - (cycle - 1) * self.per_cycle)
 
 
-def run_search(
-    searcher: Searcher, evaluator: Evaluator, effort: Effort, progress: Progress
-) -> list[Candidate]:
-    """Run or resume a search and return its candidates in order, the prototype left out.
+MOST_LOOKS = 3
 
-    It ends early, after one cycle, when no network of the space can meet the requirement.
+
+def looks_of(networks: int) -> int:
+    """How many of the networks that a search delivers are trained fully while it runs."""
+    return min(networks - 1, MOST_LOOKS)
+
+
+FullTraining = Callable[[Candidate], float]
+"""Trains a candidate fully and returns its accuracy on validation data."""
+
+
+def run_search(
+    searcher: Searcher,
+    evaluator: Evaluator,
+    effort: Effort,
+    progress: Progress,
+    train_fully: FullTraining | None = None,
+) -> list[Candidate]:
+    """Run or resume a search and return its candidates in order, the prototype left out, judged by
+    all that is known at the end.
+
+    With `train_fully`, the best candidate so far is trained fully after the cycles of
+    `Effort.looks`, which tells what short trainings mean. It ends early, after one cycle, when no
+    network of the space can meet the requirement.
     """
     folder = evaluator.folder
     evaluator.reference()
     walls = impossible(evaluator)
     everyone: list[Candidate] = []
+    pairs: dict[str, tuple[float, float]] = {}
     folder.search.cycles = []
     with progress.track("generate", effort.evaluations) as task:
         for number in range(1, effort.cycles + 1):
@@ -69,8 +97,14 @@ def run_search(
             task.advance(len(found), f"{sum(one.feasible for one in everyone)} meet all")
             if walls:
                 break
+            if train_fully is not None and number in effort.looks:
+                fresh = [one for one in everyone if one.architecture not in pairs]
+                best = ranked([evaluator.judged(one) for one in fresh])[0]
+                pairs[best.architecture] = best.accuracy, train_fully(best)
+                evaluator.problem = evaluator.problem.with_recovery(list(pairs.values()))
     folder.search.obstacles = walls
-    return everyone
+    folder.search.recovery = evaluator.problem.recovery
+    return [evaluator.judged(one) for one in everyone]
 
 
 def _keep_correlation(evaluator: Evaluator, everyone: Sequence[Candidate]) -> None:

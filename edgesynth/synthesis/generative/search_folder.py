@@ -21,9 +21,6 @@ from edgesynth.synthesis.ledger import Ledger
 from edgesynth.synthesis.parcel import Parcel, write_parcel
 from edgesynth_rt.files import write_bytes
 
-FREE = ("evaluations", "networks")
-"""Settings that a resumed search may have other values of."""
-
 
 class SearchFolder(AbstractContextManager["SearchFolder"]):
     """One search on disk, locked until the context is left."""
@@ -48,13 +45,12 @@ class SearchFolder(AbstractContextManager["SearchFolder"]):
 
     @classmethod
     def resume(cls, folder: Path, search: Search) -> SearchFolder:
-        """The search in `folder`, to go on, with more evaluations if asked for.
+        """The search in `folder`, to go on.
 
         Raises UserError when it was started with other settings.
         """
         before = read_search(folder)
-        free = {name: before.plan.get(name) for name in FREE}
-        asked = {**msgspec.json.decode(msgspec.json.encode(search.plan)), **free}
+        asked = msgspec.json.decode(msgspec.json.encode(search.plan))
         different = [name for name, value in before.plan.items() if asked.get(name) != value]
         if before.prototype_sha256 != search.prototype_sha256:
             different.append("prototype")

@@ -31,7 +31,7 @@ from edgesynth.core.search_comparison import (
 from edgesynth.networks import edgenet
 from edgesynth.report.searches import write_search_page
 from edgesynth.synthesis.generative.problem import Utility
-from edgesynth.synthesis.generative.search import Effort
+from edgesynth.synthesis.generative.search import Effort, looks_of
 from edgesynth.synthesis.generative.searchers import RIVALS
 from edgesynth.tasks.training import TrainingPlan
 from edgesynth.workflows.generate import GenerationPlan, generate
@@ -85,7 +85,7 @@ class SearchRecipe:
     """Of the prototype's training."""
     epochs: int = 16
     """Of full trainings."""
-    networks: int = 2
+    networks: int = 3
     """That each search has trained fully."""
     family: int = 0
     """New seeds of each learned generator whose networks are trained fully."""
@@ -103,7 +103,7 @@ class SearchRecipe:
             requirements=parse_requirements(self.requirements),
             utility=Utility(self.utility),
             margin=self.margin,
-            effort=Effort(self.evaluations, self.per_cycle),
+            effort=Effort(self.evaluations, self.per_cycle, looks_of(self.networks)),
             networks=self.networks,
             search=search,
             proxy=TrainingPlan(epochs=self.proxy_epochs, **steps),  # type: ignore[arg-type]
