@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "common/half_bits.h"
 #include "emulation/types.h"
