@@ -1,1 +1,1 @@
-"""The Python face of each operator: what it means, and how its weights are laid out."""
+"""The Python face of every kernel: spec, torch reference, ONNX function, and how it is run."""
