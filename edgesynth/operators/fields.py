@@ -29,7 +29,7 @@ _TOP = """\
 
 #include <cstdint>
 
-namespace es {
+namespace edgesynth {
 
 // As the ONNX parser hands an attribute over: INT and INTS arrive as kINT32, FLOAT as kFLOAT32,
 // a TENSOR flat as kINT32 or kFLOAT32, its length being the number of elements.
@@ -72,7 +72,7 @@ def header() -> str:
     ]
     table = ["static constexpr OperatorSpec kOperators[] = {", *rows, "};"]
     count = f"static constexpr int32_t kOperatorCount = {len(rows)};"
-    return "\n".join([_TOP, *arrays, *table, count, "", "}  // namespace es", ""])
+    return "\n".join([_TOP, *arrays, *table, count, "", "}  // namespace edgesynth", ""])
 
 
 def _array_name(operator: Operator) -> str:

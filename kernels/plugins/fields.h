@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace es {
+namespace edgesynth {
 
 // As the ONNX parser hands an attribute over: INT and INTS arrive as kINT32, FLOAT as kFLOAT32,
 // a TENSOR flat as kINT32 or kFLOAT32, its length being the number of elements.
@@ -141,4 +141,4 @@ static constexpr OperatorSpec kOperators[] = {
 };
 static constexpr int32_t kOperatorCount = 10;
 
-}  // namespace es
+}  // namespace edgesynth
