@@ -26,9 +26,12 @@ nvinfer1::DataType Node::OutputType(int index, nvinfer1::DataType const* inputs,
     CheckInputCount(count);
     if (index < 0 || index >= OutputCount()) throw Error("there is no output %d", index);
     switch (kind_.outputs[static_cast<size_t>(index)]) {
-        case Role::kFloat32: return nvinfer1::DataType::kFLOAT;
-        case Role::kInt32: return nvinfer1::DataType::kINT32;
-        case Role::kActivation: break;
+        case Role::kFloat32:
+            return nvinfer1::DataType::kFLOAT;
+        case Role::kInt32:
+            return nvinfer1::DataType::kINT32;
+        case Role::kActivation:
+            break;
     }
     return inputs[0];
 }

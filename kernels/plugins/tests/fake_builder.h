@@ -97,11 +97,16 @@ inline int64_t FakeExpr::Evaluate(int64_t unknown) const {
     if (first_ == nullptr) return impl_.constant ? impl_.value : unknown;
     int64_t const a = first_->Evaluate(unknown), b = second_->Evaluate(unknown);
     switch (operation_) {
-        case nvinfer1::DimensionOperation::kSUM: return a + b;
-        case nvinfer1::DimensionOperation::kSUB: return a - b;
-        case nvinfer1::DimensionOperation::kPROD: return a * b;
-        case nvinfer1::DimensionOperation::kFLOOR_DIV: return a / b;
-        default: return INT64_MIN;  // no plugin asks for more, and no shape agrees with this
+        case nvinfer1::DimensionOperation::kSUM:
+            return a + b;
+        case nvinfer1::DimensionOperation::kSUB:
+            return a - b;
+        case nvinfer1::DimensionOperation::kPROD:
+            return a * b;
+        case nvinfer1::DimensionOperation::kFLOOR_DIV:
+            return a / b;
+        default:
+            return INT64_MIN;  // no plugin asks for more, and no shape agrees with this
     }
 }
 

@@ -37,12 +37,16 @@ class Mutator {
             case 1:  // an odd number, which may well hit a size
                 std::memcpy(&(*bytes)[at], &odd, std::min<size_t>(4, bytes->size() - at));
                 break;
-            case 2: bytes->resize(at); break;
+            case 2:
+                bytes->resize(at);
+                break;
             case 3:
                 bytes->insert(bytes->begin() + static_cast<std::ptrdiff_t>(at), Below(40),
                               static_cast<uint8_t>(Below(256)));
                 break;
-            case 4: bytes->erase(bytes->begin() + static_cast<std::ptrdiff_t>(at)); break;
+            case 4:
+                bytes->erase(bytes->begin() + static_cast<std::ptrdiff_t>(at));
+                break;
             default: {  // a piece of it somewhere else
                 size_t const from = Below(bytes->size());
                 size_t const count = Below(bytes->size() - std::max(at, from));
