@@ -97,14 +97,13 @@ def _effort_conv(inputs: Tensors, attributes: Attributes) -> Tensors:
 def _exit_gate(inputs: Tensors, attributes: Attributes) -> Tensors:
     logits, threshold = inputs
     logits = logits if logits.dtype == torch.float64 else logits.float()
-    finite = torch.isfinite(logits).all(dim=1)
-    safe = torch.where(finite[:, None], logits, torch.zeros(()).to(logits))
+    probabilities = torch.softmax(logits, dim=1)
     policy = attributes["policy"]
-    confidence = _CONFIDENCES[policy](torch.softmax(safe, dim=1), attributes)
+    confidence = _CONFIDENCES[policy](probabilities, attributes)
+    confidence = torch.where(probabilities.isnan().any(dim=1), torch.nan, confidence)
     limit = threshold.to(confidence)
-    leaves = (confidence <= limit if policy == 1 else confidence >= limit) & finite
-    confidence = torch.where(finite, confidence, torch.nan).float()
-    label = torch.where(finite, safe.argmax(dim=1), -1)
+    leaves = confidence <= limit if policy == 1 else confidence >= limit
+    label = logits.argmax(dim=1)
     staying = torch.nonzero(~leaves).flatten()
     survivors = torch.full((len(logits),), -1)
     survivors[: len(staying)] = staying
@@ -112,7 +111,7 @@ def _exit_gate(inputs: Tensors, attributes: Attributes) -> Tensors:
     exit_, label, survivors, count = (
         each.to(torch.int32) for each in (leaves, label, survivors, count)
     )
-    return exit_, label, confidence, survivors, count
+    return exit_, label, confidence.float(), survivors, count
 
 
 def _maximum(probabilities: torch.Tensor, attributes: Attributes) -> torch.Tensor:
@@ -120,7 +119,8 @@ def _maximum(probabilities: torch.Tensor, attributes: Attributes) -> torch.Tenso
 
 
 def _entropy(probabilities: torch.Tensor, attributes: Attributes) -> torch.Tensor:
-    return torch.special.entr(probabilities).sum(dim=1)
+    entropy: torch.Tensor = torch.special.entr(probabilities).sum(dim=1)
+    return entropy
 
 
 def _margin(probabilities: torch.Tensor, attributes: Attributes) -> torch.Tensor:
