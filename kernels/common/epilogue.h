@@ -9,8 +9,8 @@ namespace edgesynth {
 // y = act(sum + bias[channel] + residual[index]), in float, rounded to T once. NaN stays NaN.
 template <typename T>
 struct Epilogue {
-    float const* bias;   // one per output channel; null: none
-    T const* residual;   // laid out as the output; null: none
+    float const* bias;  // one per output channel; null: none
+    T const* residual;  // laid out as the output; null: none
     Activation activation;
 
     __device__ __forceinline__ T Apply(float sum, int64_t channel, int64_t index) const {

@@ -43,7 +43,7 @@ using uint64_t = unsigned long;
 #define ES_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
     (kernel<<<grid, block, shared_bytes, stream>>>(__VA_ARGS__), cudaPeekAtLastError())
 #define ES_SHARED(type, name, extents) __shared__ __align__(16) type name extents
-#define ES_DYNAMIC_SHARED(type, name)                                 \
+#define ES_DYNAMIC_SHARED(type, name)                                  \
     extern __shared__ __align__(16) unsigned char es_dynamic_shared[]; \
     type* const name = reinterpret_cast<type*>(es_dynamic_shared)
 
@@ -51,11 +51,11 @@ using uint64_t = unsigned long;
 
 #define ES_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
     ::edgesynth::emulation::Launch(kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
-#define ES_SHARED(type, name, extents)                                             \
-    typedef type name##Array extents;                                              \
-    static char const name##_key = 0;                                              \
-    name##Array& name = *static_cast<name##Array*>(::edgesynth::emulation::StaticShared( \
-        &name##_key, sizeof(name##Array), 16, ES_SITE))
+#define ES_SHARED(type, name, extents)              \
+    typedef type name##Array extents;               \
+    static char const name##_key = 0;               \
+    name##Array& name = *static_cast<name##Array*>( \
+        ::edgesynth::emulation::StaticShared(&name##_key, sizeof(name##Array), 16, ES_SITE))
 #define ES_DYNAMIC_SHARED(type, name) \
     type* const name = static_cast<type*>(::edgesynth::emulation::DynamicShared(ES_SITE))
 

@@ -25,7 +25,8 @@ ES_HOST_DEVICE constexpr T RoundUp(T a, T b) {
     return DivUp(a, b) * b;
 }
 
-// *product *= factor; false, and *product is untouched, when that is negative or needs over 63 bits.
+// *product *= factor; false, and *product is untouched, when that is negative or needs over 63
+// bits.
 inline bool MultiplySizes(int64_t factor, int64_t* product) {
     if (factor < 0 || *product < 0) return false;
     if (factor != 0 && *product > INT64_MAX / factor) return false;

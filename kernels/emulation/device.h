@@ -146,19 +146,19 @@ T atomicCAS(T* address, T compare, T value) {
     return old;
 }
 
-#define ES_ATOMIC(NAME, EXPRESSION)              \
-    template <typename T>                        \
-    T NAME(T* address, T value) {                \
-        edgesynth::emulation::MayYield();        \
-        T const old = *address;                  \
-        *address = static_cast<T>(EXPRESSION);   \
-        return old;                              \
+#define ES_ATOMIC(NAME, EXPRESSION)            \
+    template <typename T>                      \
+    T NAME(T* address, T value) {              \
+        edgesynth::emulation::MayYield();      \
+        T const old = *address;                \
+        *address = static_cast<T>(EXPRESSION); \
+        return old;                            \
     }
 ES_ATOMIC(atomicAdd, old + value)
 ES_ATOMIC(atomicSub, old - value)
 ES_ATOMIC(atomicMin, value < old ? value : old)
 ES_ATOMIC(atomicMax, value > old ? value : old)
-ES_ATOMIC(atomicAnd, old & value)
+ES_ATOMIC(atomicAnd, old& value)
 ES_ATOMIC(atomicOr, old | value)
 #undef ES_ATOMIC
 

@@ -106,7 +106,7 @@ size_t PageBytes() {
 
 }  // namespace
 
-Stack::Stack() {
+Stack::Stack(void (*entry)()) : entry_(entry) {
     void* const mapping = mmap(nullptr, kStackBytes + PageBytes(), PROT_READ | PROT_WRITE,
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapping == MAP_FAILED || mprotect(mapping, PageBytes(), PROT_NONE) != 0) {
@@ -116,31 +116,32 @@ Stack::Stack() {
     mapping_ = static_cast<char*>(mapping);
     context.bottom = mapping_ + PageBytes();
     context.size = kStackBytes;
+    Restart();
 }
 
 Stack::~Stack() { munmap(mapping_, kStackBytes + PageBytes()); }
 
-void Stack::Prepare(void (*entry)()) {
+void Stack::Restart() {
     char* const bottom = mapping_ + PageBytes();
     context.fake_stack = nullptr;
 #if defined(ES_ASAN)
-    __asan_unpoison_memory_region(bottom, kStackBytes);  // what an abandoned thread left behind
+    __asan_unpoison_memory_region(bottom, kStackBytes);  // the marks around abandoned variables
 #endif
 #if defined(ES_EMULATION_UCONTEXT)
     getcontext(&context.machine);
     context.machine.uc_stack.ss_sp = bottom;
     context.machine.uc_stack.ss_size = kStackBytes;
     context.machine.uc_link = nullptr;
-    makecontext(&context.machine, entry, 0);
+    makecontext(&context.machine, entry_, 0);
 #else
     uintptr_t* top = reinterpret_cast<uintptr_t*>(bottom + kStackBytes);
 #if defined(__x86_64__)
-    *--top = 0;  // the "return address" of `entry`, which also aligns its frame
-    *--top = reinterpret_cast<uintptr_t>(entry);
+    *--top = 0;  // the "return address" of `entry_`, which also aligns its frame
+    *--top = reinterpret_cast<uintptr_t>(entry_);
     for (int i = 0; i < 6; ++i) *--top = 0;
 #else
     for (int i = 0; i < 20; ++i) *--top = 0;
-    top[11] = reinterpret_cast<uintptr_t>(entry);  // x30, the link register
+    top[11] = reinterpret_cast<uintptr_t>(entry_);  // x30, the link register
 #endif
     context.stack_pointer = top;
 #endif

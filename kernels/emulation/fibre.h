@@ -29,18 +29,20 @@ struct Context {
 // A stack with a guard page below it: overflowing it faults instead of corrupting a neighbour.
 class Stack {
   public:
-    Stack();
+    // The first switch to `context` calls `entry`, which must never return.
+    explicit Stack(void (*entry)());
     ~Stack();
     Stack(Stack const&) = delete;
     Stack& operator=(Stack const&) = delete;
 
-    // The next switch to `context` calls `entry`, which must never return.
-    void Prepare(void (*entry)());
+    // Forget what runs on it; the next switch to `context` calls `entry` again.
+    void Restart();
 
     Context context;
 
   private:
     char* mapping_;
+    void (*entry_)();
 };
 
 // Save where we are in `from` and go on at `to`. `ends`: nobody will switch to `from` again.

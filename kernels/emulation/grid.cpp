@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -61,6 +60,32 @@ struct Shuffler {
     }
 };
 
+// The threads that may run, first come first served. A thread is in it at most once.
+class Queue {
+  public:
+    void Reset(size_t capacity) {
+        slots_.resize(capacity);
+        first_ = count_ = 0;
+    }
+    size_t size() const { return count_; }
+    Thread*& At(size_t i) { return slots_[(first_ + i) % slots_.size()]; }
+    void Push(Thread* thread) {
+        ++count_;
+        At(count_ - 1) = thread;
+    }
+    Thread* Pop() {
+        Thread* const thread = At(0);
+        first_ = (first_ + 1) % slots_.size();
+        --count_;
+        return thread;
+    }
+
+  private:
+    std::vector<Thread*> slots_;
+    size_t first_ = 0;
+    size_t count_ = 0;
+};
+
 void RunThreads();
 
 class Machine {
@@ -82,16 +107,18 @@ class Machine {
     void Fail(char const* format, ...) __attribute__((format(printf, 2, 3)));
     void FailDeadlocked();
     void Enter(Thread* thread);
-    void TurnTo(Thread* next, Context* from, bool ends);
+    void TurnTo(Thread* next, Context* from);
+    void RestartStacks();
 
     Context main;
     Thread* current = nullptr;
     std::vector<Thread> threads;
     std::vector<Warp> warps;
-    std::deque<Thread*> ready;
+    Queue ready;
     int at_barrier = 0;
-    int barrier_count = 0;       // of the predicates that were true
+    int barrier_count = 0;  // of the predicates that were true
     int barrier_result = 0;
+    Site barrier_site{};
     int done = 0;
     void (*call)(void*) = nullptr;
     void* closure = nullptr;
@@ -101,8 +128,9 @@ class Machine {
     size_t dynamic_bytes = 0;
     bool failed = false;
     bool entered_from_main = false;
-    Context nobody;     // receives the bounds of a stack that we know already
-    Context abandoned;  // where a failed block stopped
+    void const* owner = nullptr;  // something that only the host thread of the last launch has
+    Context nobody;               // receives the bounds of a stack that we know already
+    Context abandoned;            // where a failed block stopped
 
   private:
     void RunBlock(uint3 index);
@@ -122,26 +150,23 @@ void Machine::FailDeadlocked() {
     for (Thread& thread : threads) {
         if (thread.state != State::kDone) current = &thread;
     }
-    Fail("waits for ever in %s:%d: %d threads are at a barrier, %d in a warp intrinsic, %d have "
-         "left the kernel",
-         current->site.file, current->site.line, count[static_cast<int>(State::kAtBarrier)],
-         count[static_cast<int>(State::kInWarp)], count[static_cast<int>(State::kDone)]);
+    Fail(
+        "waits for ever in %s:%d: %d threads are at a barrier, %d in a warp intrinsic, %d have "
+        "left the kernel",
+        current->site.file, current->site.line, count[static_cast<int>(State::kAtBarrier)],
+        count[static_cast<int>(State::kInWarp)], count[static_cast<int>(State::kDone)]);
 }
 
 Thread* Machine::PickReady() {
-    if (ready.empty()) return nullptr;
-    if (order == Order::kRandom) {
-        std::swap(ready.front(), ready[shuffler.Below(ready.size())]);
-    }
-    Thread* const thread = ready.front();
-    ready.pop_front();
-    return thread;
+    if (ready.size() == 0) return nullptr;
+    if (order == Order::kRandom) std::swap(ready.At(0), ready.At(shuffler.Below(ready.size())));
+    return ready.Pop();
 }
 
 void Machine::MakeReady(Thread* thread, State from) {
     if (thread->state != from) return;
     thread->state = State::kReady;
-    ready.push_back(thread);
+    ready.Push(thread);
 }
 
 void Machine::Enter(Thread* thread) {
@@ -149,38 +174,38 @@ void Machine::Enter(Thread* thread) {
     threadIdx = thread->index;
 }
 
-void Machine::TurnTo(Thread* next, Context* from, bool ends) {
+void Machine::TurnTo(Thread* next, Context* from) {
     Enter(next);
     if (next->stack == nullptr) {
         if (free_stacks.empty()) {
-            stacks_.emplace_back(new Stack);
+            stacks_.emplace_back(new Stack(RunThreads));
             free_stacks.push_back(stacks_.back().get());
         }
         next->stack = free_stacks.back();
         free_stacks.pop_back();
-        next->stack->Prepare(RunThreads);
     }
-    Switch(from, &next->stack->context, ends);
+    Switch(from, &next->stack->context, false);
 }
 
 void Machine::Wait(State state, Site site) {
     Thread* const self = current;
     self->state = state;
     self->site = site;
-    if (state == State::kReady) ready.push_back(self);
+    if (state == State::kReady) ready.Push(self);
     Thread* const next = PickReady();
     if (next == nullptr) FailDeadlocked();
     if (next == self) {
         Enter(self);
         return;
     }
-    TurnTo(next, &self->stack->context, false);
+    TurnTo(next, &self->stack->context);
 }
 
 void Machine::Fail(char const* format, ...) {
     uint3 const at = current->index;
-    int const used = std::snprintf(message, sizeof(message), "thread (%u,%u,%u) of block (%u,%u,%u) ",
-                                   at.x, at.y, at.z, blockIdx.x, blockIdx.y, blockIdx.z);
+    int const used =
+        std::snprintf(message, sizeof(message), "thread (%u,%u,%u) of block (%u,%u,%u) ", at.x,
+                      at.y, at.z, blockIdx.x, blockIdx.y, blockIdx.z);
     va_list arguments;
     va_start(arguments, format);
     std::vsnprintf(message + used, sizeof(message) - static_cast<size_t>(used), format, arguments);
@@ -201,16 +226,16 @@ void Machine::ReleaseBarrier() {
     }
 }
 
-// The body of every stack: run the current thread, then as many fresh ones as come next. Threads
-// that never wait therefore cost a function call each, not a switch.
+// The body of every stack: run the current thread, then as many fresh ones as come next, so that
+// threads which never wait cost a function call each; then lie idle until there is a new one.
 void RunThreads() {
     Machine& machine = TheMachine();
     FinishFirstSwitch(machine.entered_from_main ? &machine.main : &machine.nobody);
-    machine.entered_from_main = false;
-    Stack* const stack = machine.current->stack;
     for (;;) {
+        machine.entered_from_main = false;
         machine.call(machine.closure);
         Thread* const self = machine.current;
+        Stack* const stack = self->stack;
         self->state = State::kDone;
         self->stack = nullptr;
         ++machine.done;
@@ -224,10 +249,10 @@ void RunThreads() {
             continue;
         }
         machine.free_stacks.push_back(stack);
-        if (next == nullptr) {
-            Switch(&stack->context, &machine.main, true);
+        if (next != nullptr) {
+            machine.TurnTo(next, &stack->context);
         } else {
-            machine.TurnTo(next, &stack->context, true);
+            Switch(&stack->context, &machine.main, false);
         }
     }
 }
@@ -236,17 +261,17 @@ void Machine::Start(dim3 block) {
     size_t const count = static_cast<size_t>(block.x) * block.y * block.z;
     threads.assign(count, Thread());
     warps.assign((count + kWarp - 1) / kWarp, Warp());
-    ready.clear();
+    ready.Reset(count);
     at_barrier = barrier_count = done = 0;
     for (size_t i = 0; i < count; ++i) {
         Thread& thread = threads[i];
         unsigned int const linear = static_cast<unsigned int>(i);
         thread.linear = static_cast<int>(i);
-        thread.index = uint3{linear % block.x, linear / block.x % block.y,
-                             linear / block.x / block.y};
+        thread.index =
+            uint3{linear % block.x, linear / block.x % block.y, linear / block.x / block.y};
     }
     for (size_t i = 0; i < count; ++i) {
-        ready.push_back(&threads[order == Order::kReverse ? count - 1 - i : i]);
+        ready.Push(&threads[order == Order::kReverse ? count - 1 - i : i]);
     }
     static_shared.clear();
     if (dynamic_bytes > 0) {
@@ -259,17 +284,23 @@ void Machine::RunBlock(uint3 index) {
     blockIdx = index;
     Start(blockDim);
     entered_from_main = true;
-    TurnTo(PickReady(), &main, false);
-    if (!failed) return;
-    free_stacks.clear();  // stacks of abandoned threads are used again from their top
-    for (std::unique_ptr<Stack> const& stack : stacks_) free_stacks.push_back(stack.get());
+    TurnTo(PickReady(), &main);
+    if (failed) RestartStacks();
+}
+
+void Machine::RestartStacks() {
+    free_stacks.clear();
+    for (std::unique_ptr<Stack> const& stack : stacks_) {
+        stack->Restart();
+        free_stacks.push_back(stack.get());
+    }
 }
 
 bool Launchable(dim3 grid, dim3 block, size_t shared) {
     uint64_t const threads = static_cast<uint64_t>(block.x) * block.y * block.z;
-    return grid.x >= 1 && grid.x <= 0x7FFFFFFFu && grid.y >= 1 && grid.y <= 65535 &&
-           grid.z >= 1 && grid.z <= 65535 && block.x <= 1024 && block.y <= 1024 && block.z <= 64 &&
-           threads >= 1 && threads <= 1024 && shared <= kSharedLimit;
+    return grid.x >= 1 && grid.x <= 0x7FFFFFFFu && grid.y >= 1 && grid.y <= 65535 && grid.z >= 1 &&
+           grid.z <= 65535 && block.x <= 1024 && block.y <= 1024 && block.z <= 64 && threads >= 1 &&
+           threads <= 1024 && shared <= kSharedLimit;
 }
 
 cudaError_t Machine::Launch(dim3 grid, dim3 block, size_t shared, void (*function)(void*),
@@ -281,6 +312,9 @@ cudaError_t Machine::Launch(dim3 grid, dim3 block, size_t shared, void (*functio
                       grid.y, grid.z, block.x, block.y, block.z, shared);
         return cudaErrorInvalidConfiguration;
     }
+    static thread_local char host_thread;
+    if (owner != &host_thread) RestartStacks();  // they know the stack of the last caller
+    owner = &host_thread;
     gridDim = grid;
     blockDim = block;
     dynamic_bytes = shared;
@@ -300,7 +334,9 @@ cudaError_t Machine::Launch(dim3 grid, dim3 block, size_t shared, void (*functio
     return failed ? cudaErrorLaunchFailure : cudaSuccess;
 }
 
-bool SameSite(Site a, Site b) { return a.line == b.line && std::strcmp(a.file, b.file) == 0; }
+bool SameSite(Site a, Site b) {
+    return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
+}
 
 }  // namespace
 
@@ -322,13 +358,11 @@ cudaError_t RunGrid(dim3 grid, dim3 block, size_t shared_bytes, void (*call)(voi
 
 int SyncThreadsCount(Site site, bool predicate) {
     Machine& machine = TheMachine();
-    if (machine.at_barrier > 0) {
-        for (Thread const& other : machine.threads) {
-            if (other.state != State::kAtBarrier) continue;
-            if (SameSite(other.site, site)) break;
-            machine.Fail("is at the barrier in %s:%d, others at the one in %s:%d", site.file,
-                         site.line, other.site.file, other.site.line);
-        }
+    if (machine.at_barrier == 0) {
+        machine.barrier_site = site;
+    } else if (!SameSite(machine.barrier_site, site)) {
+        machine.Fail("is at the barrier in %s:%d, others at the one in %s:%d", site.file, site.line,
+                     machine.barrier_site.file, machine.barrier_site.line);
     }
     machine.barrier_count += predicate ? 1 : 0;
     if (++machine.at_barrier < static_cast<int>(machine.threads.size())) {
@@ -341,7 +375,7 @@ int SyncThreadsCount(Site site, bool predicate) {
         if (next == self) {
             machine.Enter(self);
         } else {
-            machine.TurnTo(next, &self->stack->context, false);
+            machine.TurnTo(next, &self->stack->context);
         }
     }
     return machine.barrier_result;
@@ -406,8 +440,9 @@ void* StaticShared(void const* key, size_t bytes, size_t alignment, Site site) {
         total += array.bytes;
     }
     if (total > kSharedLimit) {
-        machine.Fail("brings the shared memory of its block to %zu bytes in %s:%d; the limit is %zu",
-                     total, site.file, site.line, kSharedLimit);
+        machine.Fail(
+            "brings the shared memory of its block to %zu bytes in %s:%d; the limit is %zu", total,
+            site.file, site.line, kSharedLimit);
     }
     // new[] aligns to 16; the slack for more lies in front, where nothing of the kernel's may be
     std::unique_ptr<char[]> memory(new char[bytes + alignment]);

@@ -1,8 +1,9 @@
 // fp16 against the definition of IEEE 754 in exact integer arithmetic, which is slow and simple.
+#include "common/half.h"
+
 #include <cmath>
 #include <limits>
 
-#include "common/half.h"
 #include "testing/testing.h"
 
 namespace edgesynth {
@@ -24,7 +25,7 @@ double ValueOf(uint16_t bits) {  // by the definition: sign, exponent, fraction
 uint16_t RoundUnits(__int128 units) {
     uint16_t const sign = units < 0 ? 0x8000 : 0;
     unsigned __int128 const magnitude = static_cast<unsigned __int128>(units < 0 ? -units : units);
-    uint16_t low = 0, high = 0x7C00;  // the largest fp16 not above, by bisection
+    uint16_t low = 0, high = 0x7C00;           // the largest fp16 not above, by bisection
     auto const in_units = [](uint16_t bits) {  // 0x7C00 stands for 2^16 here, as rounding has it
         int const exponent = bits >> 10, fraction = bits & 1023;
         unsigned __int128 const significand =
@@ -60,7 +61,8 @@ ES_TEST(HalfConvertsExactlyAndBack) {
                   "0x%04x: %g", i, got);
         uint16_t const back = FloatToHalfBits(got);
         ES_EXPECT(back == (nan ? 0x7FFF : bits), "0x%04x: 0x%04x", i, back);
-        ES_EXPECT(Half2ToBits(Half2FromBits(0x10000u * bits + 7u)) == 0x10000u * bits + 7u, "%d", i);
+        ES_EXPECT(Half2ToBits(Half2FromBits(0x10000u * bits + 7u)) == 0x10000u * bits + 7u, "%d",
+                  i);
     }
 }
 
@@ -78,7 +80,8 @@ ES_TEST(HalfRoundsToNearestEven) {
         {std::ldexp(1.0001, -25), 0x0001, "above it"},
         {std::ldexp(-1.0, -26), 0x8000, "keeps its sign"},
         {std::ldexp(3.0, -25), 0x0002, "a tie between subnormals"},
-        {std::ldexp(2047.0, -25), 0x0400, "the tie between the last subnormal and the first normal"},
+        {std::ldexp(2047.0, -25), 0x0400,
+         "the tie between the last subnormal and the first normal"},
         {2049.0, 0x6800, "tie, down to even"},
         {2051.0, 0x6802, "tie, up to even"},
         {2049.0 + 1e-9, 0x6801, "a float would have lost what breaks this tie"},
@@ -117,8 +120,8 @@ ES_TEST(HalfArithmeticRoundsOnce) {
         if (product != 0) ES_EXPECT(Bits(__hmul(x, y)) == RoundUnits(product), "%04x * %04x", a, b);
         __int128 const sum = Units(a, 48) + Units(c, 48);
         if (sum != 0) ES_EXPECT(Bits(__hadd(x, z)) == RoundUnits(sum), "%04x + %04x", a, c);
-        uint16_t const in_float = FloatToHalfBits(std::fmaf(HalfBitsToFloat(a), HalfBitsToFloat(b),
-                                                            HalfBitsToFloat(c)));
+        uint16_t const in_float =
+            FloatToHalfBits(std::fmaf(HalfBitsToFloat(a), HalfBitsToFloat(b), HalfBitsToFloat(c)));
         twice += in_float != Bits(__hfma(x, y, z)) ? 1 : 0;
     }
     ES_EXPECT(twice > 0, "no case tells one rounding from two: the test is too weak");
@@ -134,8 +137,8 @@ ES_TEST(HalfSpecialValues) {
     ES_EXPECT(!__hgt(nan, one) && !__hle(nan, one) && !__heq(nan, nan), "NaN compares");
     half2 const pair = __hfma2(__floats2half2_rn(2.0f, -3.0f), __floats2half2_rn(4.0f, 5.0f),
                                __float2half2_rn(0.5f));
-    ES_EXPECT(__low2float(pair) == 8.5f && __high2float(pair) == -14.5f, "%g %g",
-              __low2float(pair), __high2float(pair));
+    ES_EXPECT(__low2float(pair) == 8.5f && __high2float(pair) == -14.5f, "%g %g", __low2float(pair),
+              __high2float(pair));
 }
 
 }  // namespace

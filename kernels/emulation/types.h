@@ -30,15 +30,15 @@ struct dim3 {
         : x(x_), y(y_), z(z_) {}
 };
 
-#define ES_VECTOR_TYPES(NAME, TYPE)                                                            \
-    struct alignas(2 * sizeof(TYPE)) NAME##2 {                                                 \
-        TYPE x, y;                                                                             \
-    };                                                                                         \
-    struct alignas(4 * sizeof(TYPE)) NAME##4 {                                                 \
-        TYPE x, y, z, w;                                                                       \
-    };                                                                                         \
-    inline NAME##2 make_##NAME##2(TYPE x, TYPE y) { return NAME##2{x, y}; }                    \
-    inline NAME##4 make_##NAME##4(TYPE x, TYPE y, TYPE z, TYPE w) { return NAME##4{x, y, z, w}; }
+#define ES_VECTOR_TYPES(NAME, TYPE)                                          \
+    struct alignas(2 * sizeof(TYPE)) NAME##2 {                               \
+        TYPE x, y;                                                           \
+    };                                                                       \
+    struct alignas(4 * sizeof(TYPE)) NAME##4 {                               \
+        TYPE x, y, z, w;                                                     \
+    };                                                                       \
+    inline NAME##2 make_##NAME##2(TYPE x, TYPE y) { return NAME##2 {x, y}; } \
+    inline NAME##4 make_##NAME##4(TYPE x, TYPE y, TYPE z, TYPE w) { return NAME##4 {x, y, z, w}; }
 
 ES_VECTOR_TYPES(float, float)
 ES_VECTOR_TYPES(int, int)

@@ -1,6 +1,5 @@
-#include "exit_gate/exit_gate.cuh"
-
 #include "common/sizes.h"
+#include "exit_gate/exit_gate.cuh"
 
 namespace edgesynth {
 namespace {
@@ -40,15 +39,15 @@ cudaError_t Launch(ExitGate const& gate, T const* logits, float const* threshold
     if (linear) {
         status = LaunchLinearGate(gate, logits, threshold, outputs, stream);
     } else if (wide) {
-        status = ES_LAUNCH((ExitGateKernel<T, kGateBlockWarps>),
-                           static_cast<unsigned int>(gate.samples), kGateBlockWarps * kWarpSize, 0,
-                           stream, gate, logits, threshold, outputs);
+        status =
+            ES_LAUNCH((ExitGateKernel<T, kGateBlockWarps>), static_cast<unsigned int>(gate.samples),
+                      kGateBlockWarps * kWarpSize, 0, stream, gate, logits, threshold, outputs);
     } else {
         int32_t const warps = single ? gate.samples : kGateBlockWarps;
-        status = ES_LAUNCH((ExitGateKernel<T, 1>),
-                           static_cast<unsigned int>(DivUp(gate.samples, warps)),
-                           static_cast<unsigned int>(warps * kWarpSize), 0, stream, gate, logits,
-                           threshold, outputs);
+        status =
+            ES_LAUNCH((ExitGateKernel<T, 1>), static_cast<unsigned int>(DivUp(gate.samples, warps)),
+                      static_cast<unsigned int>(warps * kWarpSize), 0, stream, gate, logits,
+                      threshold, outputs);
     }
     if (status != cudaSuccess || single) return status;
     return ES_LAUNCH(CompactSurvivorsKernel, 1, kCompactThreads, 0, stream, gate.samples, outputs);

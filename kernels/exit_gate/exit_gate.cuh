@@ -190,11 +190,12 @@ __global__ void __launch_bounds__(kWarps == 1 ? 1024 : kWarps * kWarpSize)
     int const thread = static_cast<int>(threadIdx.x) % kThreads;
     int64_t const sample =
         static_cast<int64_t>(blockIdx.x) * (static_cast<int>(blockDim.x) / kThreads) + slot;
-    if (sample < gate.samples) {  // the same for all threads of a warp, or of the block if kWarps > 1
+    if (sample <
+        gate.samples) {  // the same for all threads of a warp, or of the block if kWarps > 1
         T const* const row = logits + sample * gate.classes;
         TopTwo const top = GroupMerge<kWarps>(FindTopTwo<T, kThreads>(row, gate.classes, thread));
-        float2 const sums = GroupSum<kWarps>(
-            SumExponentials<T, kThreads>(row, gate.classes, thread, top.first));
+        float2 const sums =
+            GroupSum<kWarps>(SumExponentials<T, kThreads>(row, gate.classes, thread, top.first));
         if (thread == 0) {
             float const confidence = Confidence(gate.policy, top, sums);
             bool const exits = Exits(gate.policy, confidence, __ldg(threshold));

@@ -9,8 +9,8 @@ namespace edgesynth {
 enum class ExitPolicy : int32_t {
     kMaxProbability = 0,  // exit when the largest probability is at least the threshold
     kEntropy = 1,         // exit when the entropy, in nats, is at most the threshold
-    kMargin = 2,          // exit when the two largest probabilities differ by at least the threshold
-    kLinearGate = 3,      // exit when sigmoid(weights . sorted probabilities + bias) is at least it
+    kMargin = 2,      // exit when the two largest probabilities differ by at least the threshold
+    kLinearGate = 3,  // exit when sigmoid(weights . sorted probabilities + bias) is at least it
 };
 
 struct ExitGate {
@@ -18,7 +18,8 @@ struct ExitGate {
     int32_t classes;  // C >= 1; at most kMaxGateClasses for kLinearGate
     DataType type;    // of the logits
     ExitPolicy policy;
-    float const* gate_weights;  // device, C floats, the largest probability's first; kLinearGate only
+    float const*
+        gate_weights;  // device, C floats, the largest probability's first; kLinearGate only
     float gate_bias;
 };
 

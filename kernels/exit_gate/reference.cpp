@@ -42,9 +42,15 @@ ExitDecision ReferenceExitGate(ExitPolicy policy, std::vector<double> const& log
     }
     std::sort(p.begin(), p.end(), std::greater<double>());
     switch (policy) {
-        case ExitPolicy::kMaxProbability: decision.confidence = p[0]; break;
-        case ExitPolicy::kEntropy: decision.confidence = Entropy(p); break;
-        case ExitPolicy::kMargin: decision.confidence = p[0] - (p.size() > 1 ? p[1] : 0.0); break;
+        case ExitPolicy::kMaxProbability:
+            decision.confidence = p[0];
+            break;
+        case ExitPolicy::kEntropy:
+            decision.confidence = Entropy(p);
+            break;
+        case ExitPolicy::kMargin:
+            decision.confidence = p[0] - (p.size() > 1 ? p[1] : 0.0);
+            break;
         case ExitPolicy::kLinearGate: {
             double evidence = gate_bias;
             for (size_t i = 0; i < p.size(); ++i) evidence += gate_weights[i] * p[i];

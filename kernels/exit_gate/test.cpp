@@ -92,11 +92,11 @@ Results Run(Problem const& problem) {
     DeviceArray<ExitFlag> flag(1);
     ExitGate const gate{shape.samples,  shape.classes, problem.type,
                         problem.policy, weights.get(), static_cast<float>(problem.gate_bias)};
-    ES_EXPECT_CUDA(LaunchExitGate(gate, logits.get(), threshold.get(),
-                                  {exit.get(), label.get(), confidence.get(), survivors.get(),
-                                   count.get(), flag.get()},
-                                  nullptr));
-    return Results{exit.Host(),       label.Host(),      survivors.Host(),
+    ES_EXPECT_CUDA(LaunchExitGate(
+        gate, logits.get(), threshold.get(),
+        {exit.get(), label.get(), confidence.get(), survivors.get(), count.get(), flag.get()},
+        nullptr));
+    return Results{exit.Host(),       label.Host(),    survivors.Host(),
                    confidence.Host(), count.Host()[0], flag.Host()[0]};
 }
 
@@ -163,22 +163,26 @@ void Check(Problem const& problem) {
 ES_TEST(ExitGateMatchesReference) {
     for (Shape const& shape : kShapes) {
         for (DataType const type : kTypes) {
-            for (ExitPolicy const policy : kPolicies) Check(MakeProblem(shape, type, policy, 1));
+            for (ExitPolicy const policy : kPolicies) {
+                // The linear gate has a block per sample: more of them are slow, and nothing new.
+                if (policy == ExitPolicy::kLinearGate && shape.samples > 40) continue;
+                Check(MakeProblem(shape, type, policy, 1));
+            }
         }
     }
 }
 
 ES_TEST(ExitGateRandomShapes) {
     Random random(2);
-    for (int i = 0; i < 40; ++i) {
-        Shape const shape{static_cast<int32_t>(random.Integer(1, 70)),
+    for (int i = 0; i < 30; ++i) {
+        Shape const shape{static_cast<int32_t>(random.Integer(1, 40)),
                           static_cast<int32_t>(random.Integer(1, 700)), "random"};
         Check(MakeProblem(shape, kTypes[random.Integer(0, 1)], kPolicies[random.Integer(0, 3)],
                           random.Next()));
     }
 }
 
-// Every row shorter than the list of oddities is one of them; the others are ordinary.
+// Each as the second sample of a batch whose first one is ordinary.
 ES_TEST(ExitGateOddLogits) {
     float const infinity = std::numeric_limits<float>::infinity();
     float const nan = std::numeric_limits<float>::quiet_NaN();
@@ -199,8 +203,8 @@ ES_TEST(ExitGateOddLogits) {
         for (DataType const type : kTypes) {
             for (ExitPolicy const policy : kPolicies) {
                 for (float const threshold : {-1.0f, 0.5f, nan}) {
-                    Problem problem{{2, 3, row.why}, type, policy, {0, 1, 2}, {1, -1, 2}, 0.1,
-                                    threshold};
+                    Problem problem{{2, 3, row.why}, type, policy,   {0, 1, 2},
+                                    {1, -1, 2},      0.1,  threshold};
                     problem.logits.insert(problem.logits.end(), row.logits.begin(),
                                           row.logits.end());
                     Check(problem);

@@ -103,8 +103,8 @@ bool ExpectClose(char const* what, std::vector<double> const& actual,
                  Tolerance tolerance, char const* file, int line) {
     if (actual.size() != expected.size() ||
         (!magnitude.empty() && magnitude.size() != expected.size())) {
-        Fail(file, line, Format("%s: %zu values, %zu expected", what, actual.size(),
-                                expected.size()));
+        Fail(file, line,
+             Format("%s: %zu values, %zu expected", what, actual.size(), expected.size()));
         return false;
     }
     size_t wrong = 0, worst = 0;

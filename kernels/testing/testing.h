@@ -24,8 +24,8 @@ struct Registration {
     Registration(char const* name, void (*run)());
 };
 
-#define ES_TEST(NAME)                                                                     \
-    static void NAME##Test();                                                             \
+#define ES_TEST(NAME)                                                                      \
+    static void NAME##Test();                                                              \
     static ::edgesynth::testing::Registration const NAME##Registration(#NAME, NAME##Test); \
     static void NAME##Test()
 
@@ -35,13 +35,13 @@ void Fail(char const* file, int line, std::string const& text);
 std::string Format(char const* format, ...) __attribute__((format(printf, 1, 2)));
 
 // ES_EXPECT(condition, "printf format", ...): on failure, say where and go on.
-#define ES_EXPECT(CONDITION, ...)                                                          \
-    do {                                                                                   \
-        if (!(CONDITION)) {                                                                \
-            ::edgesynth::testing::Fail(__FILE__, __LINE__,                                 \
-                                       std::string(#CONDITION) + " does not hold: " +      \
-                                           ::edgesynth::testing::Format(__VA_ARGS__));     \
-        }                                                                                  \
+#define ES_EXPECT(CONDITION, ...)                                                      \
+    do {                                                                               \
+        if (!(CONDITION)) {                                                            \
+            ::edgesynth::testing::Fail(__FILE__, __LINE__,                             \
+                                       std::string(#CONDITION) + " does not hold: " +  \
+                                           ::edgesynth::testing::Format(__VA_ARGS__)); \
+        }                                                                              \
     } while (false)
 
 // ES_EXPECT_CUDA(launcher(...)): it reports success, and so does synchronizing after it.
@@ -68,7 +68,7 @@ Tolerance ToleranceFor(DataType type, int64_t terms);
 bool ExpectClose(char const* what, std::vector<double> const& actual,
                  std::vector<double> const& expected, std::vector<double> const& magnitude,
                  Tolerance tolerance, char const* file, int line);
-#define ES_EXPECT_CLOSE(WHAT, ACTUAL, EXPECTED, MAGNITUDE, TOLERANCE)                        \
+#define ES_EXPECT_CLOSE(WHAT, ACTUAL, EXPECTED, MAGNITUDE, TOLERANCE)                         \
     ::edgesynth::testing::ExpectClose(WHAT, ACTUAL, EXPECTED, MAGNITUDE, TOLERANCE, __FILE__, \
                                       __LINE__)
 
@@ -115,7 +115,7 @@ class DeviceArray {
 // Activations of either type on the device, seen from the host as doubles.
 class Activations {
   public:
-    Activations(DataType type, int64_t count);  // never written
+    Activations(DataType type, int64_t count);                      // never written
     Activations(DataType type, std::vector<double> const& values);  // rounded to the type
 
     void* get() const { return bytes_.get(); }
