@@ -176,8 +176,9 @@ def gate_cases(seed: int = 0) -> list[Case]:
                     Case("EsExitGate", f"{why}, {value}", (logits, one(value)), attributes)
                 )
             broken = logits.clone()
-            broken[0, 0] = math.nan
-            broken[-1, -1] = math.inf
+            broken[0, 0] = math.inf
+            broken[-1, :] = -math.inf
+            broken[-1, -1] = math.nan if classes == 1 else 1.0
             inputs = (broken, one(limit))
             cases.append(Case("EsExitGate", f"{why}, broken rows", inputs, attributes))
     return cases

@@ -141,7 +141,7 @@ def _spread(body: Body, weights: str) -> str:
         dilation = body.op("Slice", [dilations, *_range(body, axis, axis + 1)])
         zeros = body.op("ConstantOfShape", [body.op("Sub", [dilation, one])])
         comb = body.op("Concat", [body.constant([1.0]), zeros], axis=0)
-        comb = body.op("Reshape", [comb, body.constant([-1, 1][axis:] or [-1], np.int64)])
+        comb = body.op("Reshape", [comb, body.constant(([-1, 1], [-1])[axis], np.int64)])
         unit = body.op("Unsqueeze", [weights, body.constant([3 + axis], np.int64)])
         combed = body.op("Mul", [unit, comb])  # (M, C, h, dilation, w), then (M, C, h, w, dilation)
         merged = body.constant([0, 0, -1] if axis == 0 else [0, 0, 0, -1], np.int64)

@@ -11,19 +11,16 @@ from edgesynth.operators.function_body import Body
 
 _LARGEST = np.finfo(np.float32).max
 _BY_ENTROPY = 1
+_NOTHING = -200.0
+"""Its exponential is 0 in float32."""
 
 
 def write_gate(body: Body) -> None:
     """Confidence by the policy, decision, label, and the samples that go on."""
-    logits = body.inner("logits")
-    size = body.op("LessOrEqual", [body.op("Abs", [logits]), body.constant(_LARGEST)])
-    finite = body.op("Cast", [size], to=TensorProto.FLOAT)
-    finite = body.op("ReduceMin", [finite], axes=[1], keepdims=0)
-    finite = body.op("Greater", [finite, body.constant(0.5)])
-    confidence = body.op("Where", [finite, _confidence(body), body.constant(np.nan)])
-    label = body.op("Cast", [body.op("ArgMax", [logits], axis=1, keepdims=0)], to=TensorProto.INT32)
-    label = body.op("Where", [finite, label, body.constant(-1, np.int32)])
-    leaves = body.op("And", [finite, _decision(body, confidence)])
+    confidence = body.op("Where", [_usable(body), _confidence(body), body.constant(np.nan)])
+    label = body.op("ArgMax", [body.inner("logits")], axis=1, keepdims=0)
+    label = body.op("Cast", [label], to=TensorProto.INT32)
+    leaves = _decision(body, confidence)
     survivors, count = _survivors(body, body.op("Not", [leaves]))
     body.returns("exit", body.op("Cast", [leaves], to=TensorProto.INT32))
     body.returns("label", label)
@@ -32,10 +29,28 @@ def write_gate(body: Body) -> None:
     body.returns("count", count)
 
 
+def _usable(body: Body) -> str:
+    """(N,) bool: no logit is NaN or +infinity, and one is above -infinity."""
+    logits = body.inner("logits")
+    counted = body.op("LessOrEqual", [logits, body.constant(_LARGEST)])
+    real = body.op("GreaterOrEqual", [logits, body.constant(-_LARGEST)])
+    every = body.op("Cast", [counted], to=TensorProto.FLOAT)
+    some = body.op("Cast", [real], to=TensorProto.FLOAT)
+    both = body.op(
+        "Add",
+        [
+            body.op("ReduceMin", [every], axes=[1], keepdims=0),
+            body.op("ReduceMax", [some], axes=[1], keepdims=0),
+        ],
+    )
+    return body.op("Greater", [both, body.constant(1.5)])
+
+
 def _confidence(body: Body) -> str:
     """(N,) float32."""
     logits = body.inner("logits")
     shifted = body.op("Sub", [logits, body.op("ReduceMax", [logits], axes=[1])])
+    shifted = body.op("Max", [shifted, body.constant(_NOTHING)])  # -infinity would be 0 * infinity
     powers = body.op("Exp", [shifted])
     total = body.op("ReduceSum", [powers, body.constant([1], np.int64)])
     policy = body.common.get("policy")

@@ -5,18 +5,15 @@ Sums run in the type of the input; pass float64 activations for a reference in d
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from edgesynth.operators.geometry import columns
-from edgesynth.operators.packing import unpack, words_per_row
 from edgesynth.operators.spec import Attributes
 from edgesynth.operators.specs import operator_named
+from edgesynth.operators.weights import dense_weights
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -26,35 +23,11 @@ def reference(variant: str, inputs: Tensors, attributes: Attributes) -> Tensors:
     return _REFERENCES[operator_named(variant).name](inputs, attributes)
 
 
-def dense_weights(name: str, attributes: Attributes) -> npt.NDArray[np.float32]:
-    """The weights of the operator `name` as a dense float32 array of `weight_shape`."""
-    shape = attributes["weight_shape"]
-    if "positions" in attributes:
-        flat = np.zeros(math.prod(shape), np.float32)
-        flat[attributes["positions"]] = attributes["values"]
-        return flat.reshape(shape)
-    if "words" in attributes:
-        bits, count = attributes["bits"], columns(attributes)
-        words = attributes["words"].reshape(shape[0], words_per_row(count, bits))
-        codes = unpack(words, bits, count).astype(np.float32)
-        scaled: npt.NDArray[np.float32] = codes * attributes["scales"][:, None]
-        return scaled.reshape(shape)
-    if "weights" not in attributes:
-        raise ValueError(f"{name} has no weights")
-    dense: npt.NDArray[np.float32] = attributes["weights"].reshape(shape)
-    return dense
-
-
-def _product(name: str) -> Callable[[Tensors, Attributes], Tensors]:
-    """Of a linear layer or a convolution."""
-
-    def run(inputs: Tensors, attributes: Attributes) -> Tensors:
-        x, *residual = inputs
-        weights = torch.from_numpy(dense_weights(name, attributes)).to(x)
-        made = multiply(x, weights, attributes)
-        return (finish(made, residual, attributes),)
-
-    return run
+def _product(inputs: Tensors, attributes: Attributes) -> Tensors:
+    """A linear layer or a convolution."""
+    x, *residual = inputs
+    weights = torch.from_numpy(dense_weights(attributes)).to(x)
+    return (finish(multiply(x, weights, attributes), residual, attributes),)
 
 
 def multiply(x: torch.Tensor, weights: torch.Tensor, attributes: Attributes) -> torch.Tensor:
@@ -89,7 +62,7 @@ def _effort_conv(inputs: Tensors, attributes: Attributes) -> Tensors:
     level = min(max(int(effort), 0), len(levels) - 1)
     kept = np.zeros(attributes["weight_shape"][1], np.float32)
     kept[attributes["channel_order"][: levels[level]]] = 1
-    weights = dense_weights("EsEffortConv", attributes) * kept[:, None, None]
+    weights = dense_weights(attributes) * kept[:, None, None]
     made = multiply(x, torch.from_numpy(weights).to(x), attributes)
     return (finish(made, [], attributes),)
 
@@ -97,14 +70,13 @@ def _effort_conv(inputs: Tensors, attributes: Attributes) -> Tensors:
 def _exit_gate(inputs: Tensors, attributes: Attributes) -> Tensors:
     logits, threshold = inputs
     logits = logits if logits.dtype == torch.float64 else logits.float()
-    finite = torch.isfinite(logits).all(dim=1)
-    safe = torch.where(finite[:, None], logits, torch.zeros(()).to(logits))
+    probabilities = torch.softmax(logits, dim=1)
     policy = attributes["policy"]
-    confidence = _CONFIDENCES[policy](torch.softmax(safe, dim=1), attributes)
+    confidence = _CONFIDENCES[policy](probabilities, attributes)
+    confidence = torch.where(probabilities.isnan().any(dim=1), torch.nan, confidence)
     limit = threshold.to(confidence)
-    leaves = (confidence <= limit if policy == 1 else confidence >= limit) & finite
-    confidence = torch.where(finite, confidence, torch.nan).float()
-    label = torch.where(finite, safe.argmax(dim=1), -1)
+    leaves = confidence <= limit if policy == 1 else confidence >= limit
+    label = logits.argmax(dim=1)
     staying = torch.nonzero(~leaves).flatten()
     survivors = torch.full((len(logits),), -1)
     survivors[: len(staying)] = staying
@@ -112,7 +84,7 @@ def _exit_gate(inputs: Tensors, attributes: Attributes) -> Tensors:
     exit_, label, survivors, count = (
         each.to(torch.int32) for each in (leaves, label, survivors, count)
     )
-    return exit_, label, confidence, survivors, count
+    return exit_, label, confidence.float(), survivors, count
 
 
 def _maximum(probabilities: torch.Tensor, attributes: Attributes) -> torch.Tensor:
@@ -120,7 +92,8 @@ def _maximum(probabilities: torch.Tensor, attributes: Attributes) -> torch.Tenso
 
 
 def _entropy(probabilities: torch.Tensor, attributes: Attributes) -> torch.Tensor:
-    return torch.special.entr(probabilities).sum(dim=1)
+    entropy: torch.Tensor = torch.special.entr(probabilities).sum(dim=1)
+    return entropy
 
 
 def _margin(probabilities: torch.Tensor, attributes: Attributes) -> torch.Tensor:
@@ -137,10 +110,10 @@ def _linear(probabilities: torch.Tensor, attributes: Attributes) -> torch.Tensor
 _CONFIDENCES = (_maximum, _entropy, _margin, _linear)
 
 _REFERENCES: dict[str, Callable[[Tensors, Attributes], Tensors]] = {
-    **{
-        name: _product(name)
-        for name in ("EsSparseLinear", "EsSparseConv", "EsPackedLinear", "EsPackedConv")
-    },
+    "EsSparseLinear": _product,
+    "EsSparseConv": _product,
+    "EsPackedLinear": _product,
+    "EsPackedConv": _product,
     "EsEffortConv": _effort_conv,
     "EsExitGate": _exit_gate,
 }

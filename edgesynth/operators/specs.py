@@ -241,7 +241,12 @@ EXIT_GATE = Operator(
     ),
     outputs=(
         Tensor("exit", ("N",), ("int32",), "1 where the sample leaves here"),
-        Tensor("label", ("N",), ("int32",), "class of the greatest logit, the first of equals"),
+        Tensor(
+            "label",
+            ("N",),
+            ("int32",),
+            "class of the greatest logit, the first of equals; any class where a logit is NaN",
+        ),
         Tensor("confidence", ("N",), ("float32",), "what the policy compares with threshold"),
         Tensor(
             "survivors",
@@ -259,8 +264,8 @@ EXIT_GATE = Operator(
             "0 exits where the maximum probability >= threshold; 1 where the entropy in nats <= "
             "threshold; 2 where the two greatest probabilities differ by >= threshold (with one "
             "class: that one); 3 where sigmoid(gate_weights . probabilities in descending order + "
-            "gate_bias) >= threshold. A row with a NaN or infinite logit has confidence NaN, label "
-            "-1 and never exits; a NaN threshold lets none exit",
+            "gate_bias) >= threshold. A sample with a logit of NaN or +infinity, or none above "
+            "-infinity, has confidence NaN and stays, as all do where the threshold is NaN",
             default=0,
             among=(0, 1, 2, 3),
         ),
