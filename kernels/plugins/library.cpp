@@ -28,9 +28,12 @@ namespace {
 
 #ifdef ES_PLUGINS_V3
 using Creator = CreatorV3;
-using Interface = nvinfer1::IPluginCreatorInterface;
 #else
 using Creator = CreatorV2;
+#endif
+#if ES_TENSORRT >= 1000
+using Interface = nvinfer1::IPluginCreatorInterface;
+#else
 using Interface = nvinfer1::IPluginCreator;
 #endif
 
@@ -69,7 +72,7 @@ ES_EXPORTED void setLoggerFinder(nvinfer1::ILoggerFinder* finder) {
     edgesynth::plugins::KeepLoggerFinder(finder);
 }
 
-#ifdef ES_PLUGINS_V3
+#if ES_TENSORRT >= 1000
 ES_EXPORTED nvinfer1::IPluginCreatorInterface* const* getCreators(int32_t& count) {
 #else
 ES_EXPORTED nvinfer1::IPluginCreator* const* getPluginCreators(int32_t& count) {

@@ -3,20 +3,26 @@
 #include <atomic>
 #include <cstdio>
 
+// TensorRT's logger of the process. Weak, so that the library also loads where TensorRT's is not
+// visible to it, as in TensorRT-RTX.
+extern "C" __attribute__((weak)) nvinfer1::ILogger* getLogger() noexcept;
+
 namespace edgesynth {
 namespace plugins {
 namespace {
 
 #if ES_TENSORRT >= 806
 std::atomic<nvinfer1::ILoggerFinder*> logger_finder{nullptr};
+#endif
 
 nvinfer1::ILogger* FindLogger() {
+#if ES_TENSORRT >= 806
     nvinfer1::ILoggerFinder* const finder = logger_finder.load();
-    return finder == nullptr ? nullptr : finder->findLogger();
-}
-#else
-nvinfer1::ILogger* FindLogger() { return getLogger(); }
+    nvinfer1::ILogger* const found = finder == nullptr ? nullptr : finder->findLogger();
+    if (found != nullptr) return found;
 #endif
+    return getLogger == nullptr ? nullptr : getLogger();
+}
 
 }  // namespace
 
