@@ -95,7 +95,7 @@ def test_a_missing_library_says_how_to_build_it(
     case = all_cases()[0]
     try:
         with pytest.raises(
-            MissingError, match="cmake -S kernels -B .* -DES_EMULATION=ON"
+            MissingError, match=r"cmake -S kernels -B .* -DES_EMULATION=ON"
         ) as raised:
             run(case.variant, case.inputs, case.attributes, backend="host")
         assert "\n" not in str(raised.value)
@@ -111,7 +111,7 @@ def test_a_missing_library_says_how_to_build_it(
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_the_backend_says_so() -> None:
     case = all_cases()[0]
-    with pytest.raises(MissingError, match="libcudart|sees no GPU"):
+    with pytest.raises(MissingError, match=r"libcudart|sees no GPU"):
         run(case.variant, case.inputs, case.attributes, backend="gpu")
 
 

@@ -21,6 +21,8 @@ using int32_t = int;
 using uint32_t = unsigned int;
 using int64_t = long;
 using uint64_t = unsigned long;
+#define INT32_MAX 0x7FFFFFFF
+#define INT64_MAX 0x7FFFFFFFFFFFFFFF
 #include <cuda_fp16.h>
 
 #elif defined(__CUDACC__)  // nvcc, both of its passes
