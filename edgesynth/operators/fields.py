@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+from edgesynth.operators import entries
 from edgesynth.operators.spec import Attribute, Kind, Operator
 from edgesynth.operators.specs import OPERATORS
 
@@ -111,10 +112,11 @@ def _braced(values: tuple[float, ...]) -> str:
 
 
 def main(root: Path) -> None:
-    """Write the header below `root`, the repository's folder."""
-    path = root / HEADER
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(header(), "utf-8")
+    """Write this header and that of `entries` below `root`, the repository's folder."""
+    for place, text in ((HEADER, header()), (entries.HEADER, entries.header())):
+        path = root / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

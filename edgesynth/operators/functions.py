@@ -33,8 +33,8 @@ def function_of(variant: str, nodes: Sequence[Attributes]) -> onnx.FunctionProto
 def _sparse_weights(body: Body) -> str:
     """Zeros of the weights' shape with the values at their positions."""
     shape = body.given("weight_shape")
-    zeros = body.op("ConstantOfShape", [shape])
-    flat = body.op("Reshape", [zeros, body.constant([-1], np.int64)])
+    size = body.op("ReduceProd", [shape], keepdims=1)
+    flat = body.op("ConstantOfShape", [size])
     filled = body.op(
         "ScatterElements", [flat, body.given("positions"), body.given("values")], axis=0
     )
@@ -44,7 +44,8 @@ def _sparse_weights(body: Body) -> str:
 def _packed_weights(body: Body) -> str:
     """Codes out of their words (layout: `packing.py`), times the scale of their row.
 
-    Half-words are below 2**16, so all arithmetic on them is exact in float32.
+    Half-words are below 2**16, so all arithmetic on them is exact in float32. ONNX Runtime computes
+    this once, when it opens a file, and needs memory for every step of it: there are few.
     """
     bits = body.op("Cast", [body.given("bits")], to=TensorProto.INT64)
     per_half = body.op("Div", [body.constant(16, np.int64), bits])
@@ -65,11 +66,16 @@ def _packed_weights(body: Body) -> str:
     step = body.op("Gather", [powers, body.op("Mul", [pair, bits])], axis=0)
     modulus = body.op("Gather", [powers, bits], axis=0)
     shifted = body.op("Floor", [body.op("Div", [values, step])])
-    above = body.op("Mul", [body.op("Floor", [body.op("Div", [shifted, modulus])]), modulus])
     offset = body.op("Mul", [modulus, body.constant(0.5)])
-    codes = body.op("Sub", [body.op("Sub", [shifted, above]), offset])
+    codes = body.op("Sub", [body.op("Mod", [shifted, modulus], fmod=1), offset])
     scales = body.op("Reshape", [body.given("scales"), body.constant([-1, 1], np.int64)])
-    return body.op("Reshape", [body.op("Mul", [codes, scales]), shape])
+    return _shaped(body, body.op("Mul", [codes, scales]))
+
+
+def _shaped(body: Body, rows: str) -> str:
+    """Weights of shape (M, columns) in their `weight_shape`."""
+    linear = body.operator.attribute("weight_shape").length == 2
+    return rows if linear else body.op("Reshape", [rows, body.given("weight_shape")])
 
 
 def _half_words(body: Body) -> str:
