@@ -142,4 +142,4 @@ def test_only_the_entry_points_of_tensorrt_are_exported() -> None:
         check=True,
     )
     names = {line.split()[-1] for line in listed.stdout.splitlines()}
-    assert names == {"getCreators", "setLoggerFinder"}
+    assert names == {"getCreators", "setLoggerFinder", "es_plugins_describe"}
