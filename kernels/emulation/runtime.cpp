@@ -1,5 +1,6 @@
 #include "emulation/runtime.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -71,6 +72,10 @@ int64_t AllocatedBytes() {
 
 using edgesynth::emulation::SetLastError;
 
+struct CUevent_st {
+    std::chrono::steady_clock::time_point when;
+};
+
 extern "C" {
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
@@ -123,6 +128,33 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) {
 cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+    if (event == nullptr) return SetLastError(cudaErrorInvalidValue);
+    *event = new CUevent_st;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    delete event;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+    if (event == nullptr) return SetLastError(cudaErrorInvalidValue);
+    event->when = std::chrono::steady_clock::now();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+    if (milliseconds == nullptr || start == nullptr || end == nullptr) {
+        return SetLastError(cudaErrorInvalidValue);
+    }
+    *milliseconds = std::chrono::duration<float, std::milli>(end->when - start->when).count();
+    return cudaSuccess;
+}
 
 cudaError_t cudaGetDevice(int* device) {
     if (device == nullptr) return SetLastError(cudaErrorInvalidValue);

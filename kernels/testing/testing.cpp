@@ -214,7 +214,9 @@ bool Chosen(char const* name, int count, char** words) {
     return false;
 }
 
-int RunAll(int count, char** words) {
+}  // namespace
+
+int RunTests(int count, char** words) {
     int ran = 0, broken = 0;
     for (Test const& test : Tests()) {
         if (!Chosen(test.name, count, words)) continue;
@@ -231,8 +233,5 @@ int RunAll(int count, char** words) {
     return ran > 0 && broken == 0 ? 0 : 1;
 }
 
-}  // namespace
 }  // namespace testing
 }  // namespace edgesynth
-
-int main(int count, char** words) { return edgesynth::testing::RunAll(count, words); }

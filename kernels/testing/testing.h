@@ -29,6 +29,9 @@ struct Registration {
     static ::edgesynth::testing::Registration const NAME##Registration(#NAME, NAME##Test); \
     static void NAME##Test()
 
+// Run all registered tests, or those whose name holds one of the words; the exit status.
+int RunTests(int count, char** words);
+
 // Record a failure of the running test, with its context.
 void Fail(char const* file, int line, std::string const& text);
 
