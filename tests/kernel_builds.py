@@ -1,4 +1,4 @@
-"""Builds of kernels/ for tests: made once, brought up to date, and shared between test processes."""
+"""Builds of kernels/ for tests: brought up to date, and shared between test processes."""
 
 from __future__ import annotations
 
