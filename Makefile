@@ -31,7 +31,7 @@ kernels:  ## the kernels for this machine's processor: library for Python, tests
 	cmake --build $(KERNELS)/asan -- -j $(JOBS)
 
 kernel-report: kernels  ## registers, spills, shared memory, occupancy on every Jetson's SM
-	$(BIN)/python kernels/resources.py $(KERNELS)/host
+	$(BIN)/python kernels/kernel_resources.py $(KERNELS)/host
 
 gpu-test:  ## the kernels' tests on this machine's GPU, under compute-sanitizer too
 	@kernels/gpu.sh test

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+
 from kernel_builds import OPERATORS, build, run
 
 

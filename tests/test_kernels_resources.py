@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 
 import pytest
-from kernel_builds import KERNELS, OPERATORS, ROOT, build, run, tools
 
-sys.path.insert(0, str(KERNELS))
-import resources
+import kernel_resources as resources
+from kernel_builds import KERNELS, OPERATORS, build, run, tools
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
@@ -79,7 +78,7 @@ def test_the_gate_sees_spills_and_broken_budgets() -> None:
 
 
 def test_gpu_targets_say_in_one_line_that_there_is_no_gpu() -> None:
-    if (ROOT / "/dev/nvidia0").exists() or (ROOT / "/proc/device-tree/compatible").exists():
+    if Path("/dev/nvidia0").exists() or Path("/proc/device-tree/compatible").exists():
         pytest.skip("this machine has a GPU, or is a board: run make gpu-test")
     for target in ("test", "bench"):
         assert run(KERNELS / "gpu.sh", target) == "skipped: no NVIDIA GPU on this machine\n"

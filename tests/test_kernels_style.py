@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
+
 from kernel_builds import KERNELS, OPERATORS, run
 
 SOURCES = sorted(
@@ -14,6 +17,7 @@ SOURCES = sorted(
     for path in KERNELS.rglob("*")
     if path.suffix in {".h", ".cpp", ".cu", ".cuh"} and "build" not in path.parts
 )
+_PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # the pinned one first
 FACES = ("{0}.h", "{0}.cuh", "{0}.cu", "reference.h", "reference.cpp", "test.cpp", "benchmark.cu",
          "host.cpp", "resources.toml", "CMakeLists.txt")  # fmt: skip
 
@@ -42,7 +46,9 @@ def test_files_are_short_and_include_only_what_they_may(path: Path) -> None:
     if path.parts[-2] == "plugins" or "plugins" in path.parts:
         assert "__global__" not in text, "plugins hold no device code"
         return
-    assert not re.search(r"#include\s*[<\"](NvInfer|torch|ATen|thrust|cub|cooperative_groups)", text)
+    assert not re.search(
+        r"#include\s*[<\"](NvInfer|torch|ATen|thrust|cub|cooperative_groups)", text
+    )
     if path.suffix == ".cuh":
         foreign = set(re.findall(r"#include\s*<([^>]+)>", text))
         assert not foreign, f"device code includes {foreign}: NVRTC knows no library"
@@ -51,7 +57,7 @@ def test_files_are_short_and_include_only_what_they_may(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=_named)
 def test_formatted(path: Path) -> None:
-    clang_format = shutil.which("clang-format")
+    clang_format = shutil.which("clang-format", path=_PATH)
     if clang_format is None:
         pytest.skip("no clang-format on this machine; pip install clang-format==14.0.6")
     run(clang_format, "--dry-run", "--Werror", path)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,23 +16,14 @@ from edgesynth.operators.entries import HEADER, entry_name, header
 from edgesynth.operators.specs import VARIANTS, operator_named
 from operator_cases import Case, all_cases
 from operator_comparison import assert_equal
+from kernel_builds import build
 
 ROOT = Path(__file__).parents[1]
-needs_cmake = pytest.mark.skipif(
-    not (shutil.which("cmake") and shutil.which("c++")), reason="cmake and a C++ compiler"
-)
 
 
 @pytest.fixture(scope="module")
 def library() -> Iterator[native.Library]:
-    """Built as the message of `open_library` says; up to date when it is there already."""
-    folder = ROOT / "build" / "kernels" / "host"
-    for command in (
-        ["cmake", "-S", ROOT / "kernels", "-B", folder, "-DES_EMULATION=ON"],
-        ["cmake", "--build", folder, "--target", "edgesynth_kernels_host"],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    build("host")
     native.open_library.cache_clear()
     yield native.open_library("host")
     native.open_library.cache_clear()
@@ -51,7 +40,6 @@ def in_half(case: Case) -> Case:
     return replace(case, inputs=inputs)
 
 
-@needs_cmake
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_kernels_compute_what_the_references_do(library: native.Library, variant: str) -> None:
     if not hasattr(library.library, entry_name(operator_named(variant))):
@@ -64,7 +52,6 @@ def test_kernels_compute_what_the_references_do(library: native.Library, variant
             assert_equal(each, expected, run(variant, each.inputs, each.attributes, backend="host"))
 
 
-@needs_cmake
 @pytest.mark.parametrize("order", [1, 2])
 def test_the_order_of_threads_does_not_matter(library: native.Library, order: int) -> None:
     library.set_order(order, seed=7)

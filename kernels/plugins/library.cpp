@@ -6,6 +6,7 @@
 #include <NvInfer.h>
 
 #include <deque>
+#include <string>
 #include <vector>
 
 #include "plugins/log.h"
@@ -83,3 +84,22 @@ ES_EXPORTED nvinfer1::IPluginCreator* const* getPluginCreators(int32_t& count) {
 }
 
 #endif
+
+// What `edgesynth doctor` prints, as JSON. The text lives as long as the library.
+ES_EXPORTED char const* es_plugins_describe() {
+    static std::string const text = [] {
+        std::string found = "{\"creators\": [";
+        for (auto const* const kind : edgesynth::plugins::Operators()) {
+            if (found.back() != '[') found += ", ";
+            found += std::string("\"") + kind->spec.type + "\"";
+        }
+        found += "], \"architectures\": \"" ES_BUILT_FOR "\", \"tensorrt\": \"";
+        found += std::to_string(ES_TENSORRT / 100) + "." + std::to_string(ES_TENSORRT % 100);
+#ifdef ES_PLUGINS_V3
+        return found + "\", \"interface\": \"IPluginV3\"}";
+#else
+        return found + "\", \"interface\": \"IPluginV2DynamicExt\"}";
+#endif
+    }();
+    return text.c_str();
+}
