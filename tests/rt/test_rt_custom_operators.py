@@ -70,7 +70,9 @@ def test_a_missing_library_is_an_error(version, monkeypatch, library, tmp_path, 
     world = host_gpu.install(monkeypatch, library, version)
     bundle = make_bundle(tmp_path / "x", WITH_FUNCTION)
     for operators in ("auto", "all"):
-        with pytest.raises(MissingError, match="no plugin for operator EsExitGate version 1 is") as e:
+        with pytest.raises(
+            MissingError, match="no plugin for operator EsExitGate version 1 is"
+        ) as e:
             TensorRTBackend(cache=cache).open(bundle, operators=operators)
         assert "cmake -S kernels" in str(e.value) and "libedgesynth_plugins.so" in str(e.value)
     assert not parsed(world)
