@@ -1,11 +1,11 @@
 """What each kernel costs on the boards, from NVIDIA's compilers and without a GPU; a gate.
 
-    python kernels/kernel_resources.py BUILD [--json]      BUILD: the emulated one, build/kernels/host
+    python kernels/kernel_resources.py build/kernels/host [--json]
 
-Which kernels there are is read from the objects of the emulated build: what a launcher instantiates
-is what ships. NVRTC makes PTX of them, ptxas a cubin for every architecture, and its report is held
-against `kernels/OPERATOR/resources.toml`. Exit code 1 when a kernel spills, needs more than its
-budget, or could not be launched at all.
+Which kernels there are is read from the objects of that emulated build: what a launcher
+instantiates is what ships. NVRTC makes PTX of them, ptxas a cubin for every architecture, and its
+report is held against `kernels/OPERATOR/resources.toml`. Exit code 1 when a kernel spills, needs
+more than its budget, or could not be launched at all.
 """
 
 from __future__ import annotations
