@@ -15,10 +15,16 @@ BUILD = ROOT / "build" / "kernels" / "host"
 LIBRARY = "edgesynth_plugins_host"
 LIBRARY_V2 = "edgesynth_plugins_v2_host"
 """The same in the form of TensorRT 8."""
+_HOST = ("-DES_EMULATION=ON", "-DES_PLUGINS=ON")
 
 
-def build(*targets: str, folder: Path = BUILD, options: tuple[str, ...] = ()) -> Path:
-    """Build targets of kernels/CMakeLists.txt for the host; returns the build folder.
+def build(
+    *targets: str,
+    folder: Path = BUILD,
+    options: tuple[str, ...] = (),
+    source: Path = ROOT / "kernels",
+) -> Path:
+    """Build targets of the CMakeLists.txt in `source` for the host; returns the build folder.
 
     Skips the test where there is no CMake or no C++ compiler.
     """
@@ -29,8 +35,7 @@ def build(*targets: str, folder: Path = BUILD, options: tuple[str, ...] = ()) ->
     with (folder / ".lock").open("w") as lock:  # one build at a time, of several test processes
         fcntl.flock(lock, fcntl.LOCK_EX)
         _run([sys.executable, str(ROOT / "kernels" / "fetch_tools.py")])
-        source = ["-S", str(ROOT / "kernels"), "-B", str(folder)]
-        _run(["cmake", *source, "-DES_EMULATION=ON", "-DES_PLUGINS=ON", *options])
+        _run(["cmake", "-S", str(source), "-B", str(folder), *_HOST, *options])
         for target in targets:
             _run(["cmake", "--build", str(folder), "--target", target])
     return folder

@@ -44,7 +44,7 @@ FACES: dict[str, Callable[[Operator], bool]] = {
         f"Launch{_words(o)}(" in path.read_text() for path in (KERNELS / o.folder).glob("*.cu")
     ),
     "CPU reference: kernels/FOLDER/reference.h": lambda o: holds(
-        rf"Reference{_words(o)}", o.folder, "reference.h"
+        r"\bReference\w+\(", o.folder, "reference.h"
     ),
     "test: kernels/FOLDER/test.cpp": lambda o: holds(rf"Launch{_words(o)}\(", o.folder, "test.cpp"),
     "benchmark: kernels/FOLDER/benchmark.cu": lambda o: holds(
@@ -56,6 +56,9 @@ FACES: dict[str, Callable[[Operator], bool]] = {
     "sources named: kernels/FOLDER/CMakeLists.txt": lambda o: (
         holds(r"es_operator\(", o.folder, "CMakeLists.txt")
         and holds(rf"ES_OPERATORS [^)]*\b{o.folder}\b", "CMakeLists.txt")
+    ),
+    "budget: kernels/FOLDER/resources.toml": lambda o: holds(
+        r"registers = \d", o.folder, "resources.toml"
     ),
     "plugin: kernels/plugins/": lambda o: holds(
         rf"\b{_words(o)}Kind\b", "plugins", "operators.cpp"
