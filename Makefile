@@ -24,9 +24,9 @@ test: kernels  ## all tests, the device runtime on Python 3.6 too where that is 
 kernels:  ## the kernels for this machine's processor: library for Python, tests under sanitizers
 	@.ci/setup cmake g++ make
 	$(BIN)/python kernels/fetch_tools.py
-	cmake -S kernels -B $(KERNELS)/host -DES_EMULATION=ON -DES_BENCHMARKS=ON
+	cmake -S kernels -B $(KERNELS)/host -DES_EMULATION=ON -DES_BENCHMARKS=ON -DES_PLUGINS=ON
 	cmake --build $(KERNELS)/host -- -j $(JOBS)
-	cmake -S kernels -B $(KERNELS)/asan -DES_EMULATION=ON -DES_BENCHMARKS=ON -DES_SANITIZE=ON
+	cmake -S kernels -B $(KERNELS)/asan -DES_EMULATION=ON -DES_BENCHMARKS=ON -DES_PLUGINS=ON -DES_SANITIZE=ON
 	cmake --build $(KERNELS)/asan -- -j $(JOBS)
 
 kernel-report: kernels  ## registers, spills, shared memory, occupancy on every Jetson's SM

@@ -26,7 +26,8 @@ OPERATORS = sorted(path.parent.name for path in KERNELS.glob("*/resources.toml")
 
 
 @contextmanager
-def _locked(name: str) -> Iterator[None]:
+def locked(name: str) -> Iterator[None]:
+    """One process at a time builds `name`."""
     BUILDS.mkdir(parents=True, exist_ok=True)
     with (BUILDS / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -47,7 +48,7 @@ def build(name: str, source: Path = KERNELS, folder: Path | None = None) -> Path
     if missing:
         pytest.skip(f"no {missing[0]} on this machine; sudo apt-get install cmake g++ make")
     folder = folder or BUILDS / name
-    with _locked(name):
+    with locked(name):
         run("cmake", "-S", source, "-B", folder, *_OPTIONS[name])
         run("cmake", "--build", folder)
     return folder
@@ -55,7 +56,7 @@ def build(name: str, source: Path = KERNELS, folder: Path | None = None) -> Path
 
 def tools() -> Path:
     """The folder with NVRTC, ptxas, nvcc and headers; see kernels/tools.txt."""
-    with _locked("tools"):
+    with locked("tools"):
         done = subprocess.run(
             [sys.executable, KERNELS / "fetch_tools.py", TOOLS],
             capture_output=True, text=True, check=False,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from kernel_builds import locked
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "kernels" / "host"
@@ -31,9 +32,7 @@ def build(
     for tool in ("cmake", "g++"):
         if shutil.which(tool) is None:
             pytest.skip(f"no {tool} to build the plugins with (sudo apt-get install cmake g++)")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:  # one build at a time, of several test processes
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder.name):
         _run([sys.executable, str(ROOT / "kernels" / "fetch_tools.py")])
         _run(["cmake", "-S", str(source), "-B", str(folder), *_HOST, *options])
         for target in targets:

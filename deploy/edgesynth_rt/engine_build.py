@@ -100,7 +100,9 @@ class EngineBuilder(object):
         else:
             self._demand([stated[kind] for kind in sorted(set(custom))])
             onnx = onnx_wire.without_functions(onnx)
-            timer = self._timer(onnx, stage) if mode == "auto" and set(custom) & set(KINDS) else None
+            timer = (
+                self._timer(onnx, stage) if mode == "auto" and set(custom) & set(KINDS) else None
+            )
             onnx, table = choose(onnx, mode, stage.what, estimates, timer)
         return onnx_wire.without_functions(onnx), bool(_custom(onnx)), table
 

@@ -25,9 +25,7 @@ class PluginLibrary(object):
         """
         self.path = os.path.abspath(path)
         if not os.path.isfile(self.path):
-            raise MissingError(
-                "there is no plugin library at %s; %s" % (self.path, HOW_TO_GET)
-            )
+            raise MissingError("there is no plugin library at %s; %s" % (self.path, HOW_TO_GET))
         self.sha256 = files.sha256_of(self.path)
         try:
             # what registers the plugins runs here, so it comes before parsing and deserializing

@@ -1,11 +1,8 @@
-// EsTwice in double precision.
-#pragma once
-
-#include <vector>
+#include "scale/reference.h"
 
 namespace edgesynth {
 
-inline std::vector<double> ReferenceTwice(double factor, std::vector<double> const& x) {
+std::vector<double> ReferenceScale(double factor, std::vector<double> const& x) {
     std::vector<double> y;
     for (double const value : x) y.push_back(factor * value);
     return y;
