@@ -26,7 +26,8 @@ kernels:  ## the kernels for this machine's processor: library for Python, tests
 	$(BIN)/python kernels/fetch_tools.py
 	cmake -S kernels -B $(KERNELS)/host -DES_EMULATION=ON -DES_BENCHMARKS=ON -DES_PLUGINS=ON
 	cmake --build $(KERNELS)/host -- -j $(JOBS)
-	cmake -S kernels -B $(KERNELS)/asan -DES_EMULATION=ON -DES_BENCHMARKS=ON -DES_PLUGINS=ON -DES_SANITIZE=ON
+	cmake -S kernels -B $(KERNELS)/asan -DES_EMULATION=ON -DES_BENCHMARKS=ON -DES_PLUGINS=ON \
+	    -DES_SANITIZE=ON
 	cmake --build $(KERNELS)/asan -- -j $(JOBS)
 
 kernel-report: kernels  ## registers, spills, shared memory, occupancy on every Jetson's SM

@@ -18,8 +18,8 @@ KERNELS = ROOT / "kernels"
 BUILDS = ROOT / "build" / "kernels"
 TOOLS = ROOT / "build" / "kernel-tools"
 _OPTIONS = {
-    "host": ["-DES_EMULATION=ON", "-DES_BENCHMARKS=ON"],
-    "asan": ["-DES_EMULATION=ON", "-DES_BENCHMARKS=ON", "-DES_SANITIZE=ON"],
+    "host": ["-DES_EMULATION=ON", "-DES_BENCHMARKS=ON", "-DES_PLUGINS=ON"],
+    "asan": ["-DES_EMULATION=ON", "-DES_BENCHMARKS=ON", "-DES_PLUGINS=ON", "-DES_SANITIZE=ON"],
 }
 
 OPERATORS = sorted(path.parent.name for path in KERNELS.glob("*/resources.toml"))
@@ -48,6 +48,7 @@ def build(name: str, source: Path = KERNELS, folder: Path | None = None) -> Path
     if missing:
         pytest.skip(f"no {missing[0]} on this machine; sudo apt-get install cmake g++ make")
     folder = folder or BUILDS / name
+    tools()  # whose headers the plugins are compiled against
     with locked(name):
         run("cmake", "-S", source, "-B", folder, *_OPTIONS[name])
         run("cmake", "--build", folder)

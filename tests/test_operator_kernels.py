@@ -14,16 +14,16 @@ from edgesynth.operators import OPERATORS, run
 from edgesynth.operators.backends import native
 from edgesynth.operators.entries import HEADER, entry_name, header
 from edgesynth.operators.specs import VARIANTS, operator_named
+from kernel_builds import build
 from operator_cases import Case, all_cases
 from operator_comparison import assert_equal
-from plugin_library import build
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def library() -> Iterator[native.Library]:
-    build("edgesynth_kernels_host")
+    build("host")
     native.open_library.cache_clear()
     yield native.open_library("host")
     native.open_library.cache_clear()

@@ -15,9 +15,9 @@ import numpy as np
 import onnx
 import pytest
 
-import plugin_library
 from edgesynth.operators.backends.onnxruntime_backend import single_node_model
 from edgesynth.operators.specs import OPERATORS, operator_named
+from kernel_builds import build, run
 from operator_cases import Case, all_cases
 
 ROOT = Path(__file__).parents[1]
@@ -68,21 +68,11 @@ def probe(library: Path, models: list[Path]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_life_cycle_under_the_sanitizers() -> None:
     """Create, clone, serialize, restore, run, for every operator in both forms; and the fuzzing."""
-    folder = plugin_library.BUILD.parent / "asan"
-    plugin_library.build("plugins_test", folder=folder, options=("-DES_SANITIZE=ON",))
-    done = subprocess.run(
-        [str(folder / "plugins" / "plugins_test")],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "DamagedBlobs" in done.stdout and " 0 failed" in done.stdout
+    said = run(build("asan") / "plugins_test")
+    assert "DamagedBlobs" in said and " 0 failed" in said
 
 
 @with_nvidia
@@ -90,14 +80,14 @@ def test_life_cycle_under_the_sanitizers() -> None:
 @pytest.mark.parametrize(
     ("library", "interface"),
     [
-        (plugin_library.LIBRARY, "IPluginCreatorV3One"),
-        (plugin_library.LIBRARY_V2, "IPluginCreator"),
+        ("edgesynth_plugins_host", "IPluginCreatorV3One"),
+        ("edgesynth_plugins_v2_host", "IPluginCreator"),  # the form of TensorRT 8
     ],
 )
 def test_nvidias_registry_and_parser(library: str, interface: str, tmp_path: Path) -> None:
     """Every plugin is made of the very fields that NVIDIA's parser hands over for our file."""
     made = nodes(tmp_path)
-    found = probe(plugin_library.library(library), [path for _, path in made])
+    found = probe(build("host") / f"lib{library}.so", [path for _, path in made])
     assert found["loaded"] and not found["loaded_twice"]
     assert set(found["creators"]) == operators_of_the_library()
     for name, creator in found["creators"].items():
@@ -135,11 +125,7 @@ def test_shells_hold_no_device_code_and_kernels_no_tensorrt() -> None:
 
 def test_only_the_entry_points_of_tensorrt_are_exported() -> None:
     """Another CUDA runtime in the process must never meet that of the emulation."""
-    listed = subprocess.run(
-        ["nm", "-D", "--defined-only", str(plugin_library.library())],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    names = {line.split()[-1] for line in listed.stdout.splitlines()}
+    library = build("host") / "libedgesynth_plugins_host.so"
+    listed = run("nm", "-D", "--defined-only", library)
+    names = {line.split()[-1] for line in listed.splitlines()}
     assert names == {"getCreators", "setLoggerFinder", "es_plugins_describe"}

@@ -23,7 +23,8 @@ class LayerTimer(object):
 
     cuda: a `cudart.Cuda`; compile_model(onnx, what): the plan of an engine, raising CheckError when
     TensorRT refuses; api: a `tensorrt_api.TensorRT`; opsets: {domain: version} of the network;
-    tensors: {name: (dtype, shape)} of the nodes' inputs, see `TensorRT.plugin_inputs`; say: called with a line of talk.
+    tensors: {name: (dtype, shape)} of the nodes' inputs, see `TensorRT.plugin_inputs`; what: the
+    network's name in messages; say: called with a line of talk.
     """
 
     def __init__(self, api, cuda, compile_model, opsets, tensors, what, say):

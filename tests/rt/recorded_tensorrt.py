@@ -41,7 +41,8 @@ class World(object):
     tensors(onnx): [(name, is_input, dtype, shape)], -1 for a dynamic dimension; compute(onnx,
     inputs): outputs; plugins: {(name, version, namespace)} that are registered; custom(onnx): how
     many plugin layers parsing makes; reads(onnx): [(name, dtype, shape)], what each of them reads;
-    refuse(onnx): why no engine can be built, or None; run_ms(onnx): how long a run takes; gpu: goes into the engine, which loads on the same one only.
+    refuse(onnx): why no engine can be built, or None; run_ms(onnx): how long a run takes; gpu: goes
+    into the engine, which loads on the same one only.
     """
 
     def __init__(self, tensors, compute, plugins=(), custom=lambda onnx: 0, gpu="a"):
