@@ -15,7 +15,7 @@ from edgesynth.cli.main import run
 from edgesynth.workflows.doctor import Machine, examine
 from edgesynth.workflows.doctor_plugins import usual_places
 from edgesynth_rt.files import sha256_of
-from kernel_builds import build as build_kernels
+from kernel_builds import build
 
 ROOT = Path(__file__).parents[1]
 RELEASE_TX2 = (
@@ -229,7 +229,7 @@ def test_the_document_is_what_its_schema_says():
 
 
 def test_the_plugin_library_says_what_it_holds(bare):
-    path = build_kernels("host") / "libedgesynth_plugins_host.so"
+    path = build("host") / "libedgesynth_plugins_host.so"
     found = by_name(dataclasses.replace(bare, plugins=lambda: [path]))["plugin library"]
     assert found.status == "ok" and found.detail.startswith(f"{path}, sha256 ")
     assert sha256_of(path)[:12] in found.detail

@@ -14,9 +14,9 @@ from edgesynth.operators import OPERATORS, run
 from edgesynth.operators.backends import native
 from edgesynth.operators.entries import HEADER, entry_name, header
 from edgesynth.operators.specs import VARIANTS, operator_named
+from kernel_builds import build
 from operator_cases import Case, all_cases
 from operator_comparison import assert_equal
-from kernel_builds import build
 
 ROOT = Path(__file__).parents[1]
 

@@ -76,7 +76,6 @@ def from_network(
         _require_open_batch(exported.model, inputs, network.name)
     outputs = run_network(network, inputs, names)
     require_finite(outputs, network.name)
-    cost = count(network.module, description.input_shape)
     head = head_of(network.module).postprocessing() if has_head(network.module) else None
     return Candidate(
         name=network.name,
@@ -88,7 +87,7 @@ def from_network(
         preprocessing=preprocessing,
         labels=_labels(labels, outputs, head, network.name),
         accuracy=_accuracy(description),
-        cost={"params": cost.params, "macs": cost.macs, "size_bytes": cost.size_bytes},
+        cost=_cost(network),
         parent=description.weights_sha256 or None,
         versions=versions("torch", "onnx"),
         postprocessing=head,
@@ -105,6 +104,11 @@ def _labels(
     if head is None:
         return checked_labels(labels, outputs, name)
     return counted_labels(labels, head["classes"], name)
+
+
+def _cost(network: Network) -> dict[str, int | None]:
+    cost = count(network.module, network.description.input_shape)
+    return {"params": cost.params, "macs": cost.macs, "size_bytes": cost.size_bytes}
 
 
 def _accuracy(description: NetworkDescription) -> dict[str, Any]:

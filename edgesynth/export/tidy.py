@@ -227,5 +227,6 @@ def _strip_nodes(nodes: Iterator[NodeProto]) -> None:
 
 
 def replace_nodes(graph: onnx.GraphProto, nodes: list[NodeProto]) -> None:
+    """Let `nodes` be the nodes of `graph`."""
     del graph.node[:]
     graph.node.extend(nodes)

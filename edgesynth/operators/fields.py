@@ -26,6 +26,7 @@ _KINDS: dict[Kind, str] = {
 _TOP = """\
 // The operators of edgesynth and the fields of their plugins.
 // Written by `python -m edgesynth.operators.fields`; change edgesynth/operators/specs.py instead.
+// clang-format off
 #pragma once
 
 #include <cstdint>

@@ -27,8 +27,8 @@ def usual_places() -> list[Path]:
     """Where a plugin library may be: $EDGESYNTH_PLUGINS, then the build folder; tests' last."""
     named = os.environ.get(VARIABLE)
     built = [
-        _BUILD / "cuda" / "plugins" / "libedgesynth_plugins.so",
-        _BUILD / "host" / "plugins" / "libedgesynth_plugins_host.so",
+        _BUILD / "cuda" / "libedgesynth_plugins.so",
+        _BUILD / "host" / "libedgesynth_plugins_host.so",
     ]
     return [*([Path(named)] if named else []), *built]
 

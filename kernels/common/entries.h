@@ -6,6 +6,7 @@
 // order: the DataType of the activations; the shape of the first input; the inputs (a null residual
 // is none); the attributes as edgesynth/operators/specs.py has them, complete and valid; the
 // outputs. Activations are void pointers. The result is a cudaError_t.
+// clang-format off
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // The operators of edgesynth and the fields of their plugins.
 // Written by `python -m edgesynth.operators.fields`; change edgesynth/operators/specs.py instead.
+// clang-format off
 #pragma once
 
 #include <cstdint>
