@@ -89,7 +89,7 @@ int main(int count, char** words) {
         // In emulation a large layer takes minutes.
         int64_t const products = named.shape.filters * OutputSide(named.shape, 0) *
                                  OutputSide(named.shape, 1) * FilterWeights(named.shape);
-        if (benchmark.smoke() && products > 2500000) continue;
+        if (benchmark.smoke() && products > 16000000) continue;
         for (DataType const type : {DataType::kFloat, DataType::kHalf}) {
             for (int32_t const bits : kWidths) Run(&benchmark, named, type, bits);
         }
