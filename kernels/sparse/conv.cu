@@ -1,5 +1,4 @@
 #include "sparse/conv.cuh"
-
 #include "sparse/views.h"
 
 namespace edgesynth {
@@ -32,20 +31,18 @@ cudaError_t LaunchStaged(SparseOperands const& operands, ConvShape const& shape,
                          SparseConvTile const& tile, dim3 grid, cudaStream_t stream) {
     int64_t const channels = operands.layout.panel_columns / (shape.kernel[0] * shape.kernel[1]);
     int64_t const bytes = channels * tile.plane * 4 + operands.layout.panel_columns * int64_t{2};
-    return ES_LAUNCH((SparseConvKernel<T, kPositions, SlotsOfWarp(kPositions)>), grid,
-                     kConvThreads, static_cast<size_t>(bytes), stream,
-                     WorkOf(shape, Flattened(shape)), tile, ViewOf<T>(operands),
-                     static_cast<T const*>(operands.x), EpilogueOf<T>(operands),
-                     static_cast<T*>(operands.y));
+    return ES_LAUNCH((SparseConvKernel<T, kPositions, SlotsOfWarp(kPositions)>), grid, kConvThreads,
+                     static_cast<size_t>(bytes), stream, WorkOf(shape, Flattened(shape)), tile,
+                     ViewOf<T>(operands), static_cast<T const*>(operands.x),
+                     EpilogueOf<T>(operands), static_cast<T*>(operands.y));
 }
 
 template <typename T>
 cudaError_t LaunchDirect(SparseOperands const& operands, ConvShape const& shape,
                          cudaStream_t stream) {
     SparseConvWork const work = WorkOf(shape, shape);
-    int64_t const blocks =
-        CheckedProduct(DivUp<int64_t>(work.output_plane, kConvThreads), shape.samples,
-                       operands.layout.rows);
+    int64_t const blocks = CheckedProduct(DivUp<int64_t>(work.output_plane, kConvThreads),
+                                          shape.samples, operands.layout.rows);
     if (blocks < 0) return cudaErrorInvalidValue;
     return ES_LAUNCH(SparseConvDirectKernel<T>,
                      static_cast<unsigned int>(blocks < INT32_MAX ? blocks : INT32_MAX),
@@ -59,9 +56,8 @@ cudaError_t Launch(SparseOperands const& operands, ConvShape const& shape, cudaS
     SparseConvTile const tile = ChooseTile(shape, operands.layout);
     if (tile.width == 0) return LaunchDirect<T>(operands, shape, stream);
     int64_t const tiles = CheckedProduct(shape.samples, tile.down, tile.across);
-    int64_t const blocks =
-        int64_t{shape.group} *
-        DivUp(shape.filters / shape.group, kConvWarps * SlotsOfWarp(tile.positions));
+    int64_t const blocks = int64_t{shape.group} * DivUp(shape.filters / shape.group,
+                                                        kConvWarps * SlotsOfWarp(tile.positions));
     if (!FitsGridX(tiles) || !FitsGridYZ(blocks)) return LaunchDirect<T>(operands, shape, stream);
     dim3 const grid(static_cast<unsigned int>(tiles), static_cast<unsigned int>(blocks));
     return tile.positions == 1 ? LaunchStaged<T, 1>(operands, shape, tile, grid, stream)

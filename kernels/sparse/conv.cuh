@@ -18,7 +18,7 @@ namespace edgesynth {
 constexpr int kConvThreads = kConvWarps * kWarpSize;
 
 static_assert(kTileLanes == kWarpSize, "a row of positions is one warp");
-static_assert(kTileBytes / 4 <= 65535, "offsets of shared memory have 16 bits");
+static_assert(kTileBytes <= 65536, "offsets of shared memory have 16 bits");
 
 // ConvShape as kernels want it. For the staged kernel the extents may be those of Flattened().
 struct SparseConvWork {
@@ -36,7 +36,7 @@ struct StagedEntry {
 };
 
 struct TileOrigin {
-    int64_t sample;
+    int32_t sample;
     int32_t row, column;  // of the first output
 };
 
@@ -47,7 +47,7 @@ __device__ __forceinline__ TileOrigin OriginOf(SparseConvTile const& tile, int h
                       index % tile.across * tile.width};
 }
 
-// The offset in shared memory of every column of a panel.
+// The offset in shared memory, in bytes, of every column of a panel.
 __device__ __forceinline__ void FillOffsets(SparseConvWork const& work, SparseConvTile const& tile,
                                             int32_t panel_columns, uint16_t* offsets) {
     int32_t const taps = work.kernel_height * work.kernel_width;
@@ -56,16 +56,15 @@ __device__ __forceinline__ void FillOffsets(SparseConvWork const& work, SparseCo
         int32_t const row = tap / work.kernel_width * work.dilation_down;
         int32_t const column = tap % work.kernel_width * work.dilation_right;
         offsets[i] = static_cast<uint16_t>(
-            i / taps * static_cast<int32_t>(tile.plane) + row * tile.pitch +
-            column % work.stride_right * tile.phase_pitch + column / work.stride_right);
+            4 * (i / taps * static_cast<int32_t>(tile.plane) + row * tile.pitch +
+                 column % work.stride_right * tile.phase_pitch + column / work.stride_right));
     }
 }
 
 // Is there an input at row y, column x? The last row of a flattened plane may be partial.
 __device__ __forceinline__ bool IsInside(SparseConvWork const& work, int32_t y, int32_t x) {
     return y >= 0 && y < work.height && x >= 0 && x < work.width &&
-           static_cast<uint32_t>(y) * static_cast<uint32_t>(work.width) +
-                   static_cast<uint32_t>(x) <
+           static_cast<uint32_t>(y) * static_cast<uint32_t>(work.width) + static_cast<uint32_t>(x) <
                static_cast<uint32_t>(work.input_plane);
 }
 
@@ -86,6 +85,7 @@ __device__ __forceinline__ void StageInput(SparseConvWork const& work, SparseCon
         T const* const plane = x + static_cast<int64_t>(first + channel) * work.input_plane;
         typename Lanes<T>::Element* const to =
             shared + channel * static_cast<int32_t>(tile.plane) + row * tile.pitch;
+#pragma unroll 1
         for (int32_t i = lane; i < tile.input_width; i += tile.width) {
             T values[Lanes<T>::kCount];
 #pragma unroll
@@ -107,17 +107,20 @@ __device__ __forceinline__ void StageInput(SparseConvWork const& work, SparseCon
 // Adds the entries `begin` to `end` of `staged`, which are those of one slot, to its sums.
 template <typename T, int kPositions>
 __device__ __forceinline__ void AddEntries(StagedEntry const* staged, int32_t begin, int32_t end,
-                                           typename Lanes<T>::Element const* const* inputs,
+                                           char const* input, int32_t step,
                                            typename Lanes<T>::Sum (&sums)[kPositions]) {
-    typename Lanes<T>::Element chains[kPositions];
+    using Element = typename Lanes<T>::Element;
+    Element chains[kPositions];
 #pragma unroll
     for (int i = 0; i < kPositions; ++i) chains[i] = Lanes<T>::Zero();
+#pragma unroll 2
     for (int32_t e = begin; e < end; ++e) {
         int2 const entry = *reinterpret_cast<int2 const*>(staged + e);
-        typename Lanes<T>::Element const weight = Lanes<T>::FromWord(entry.x);
+        Element const weight = Lanes<T>::FromWord(entry.x);
 #pragma unroll
         for (int i = 0; i < kPositions; ++i) {
-            chains[i] = Lanes<T>::Multiply(weight, inputs[i][entry.y], chains[i]);
+            Element const x = *reinterpret_cast<Element const*>(input + (entry.y + i * step));
+            chains[i] = Lanes<T>::Multiply(weight, x, chains[i]);
         }
     }
 #pragma unroll
@@ -129,8 +132,7 @@ __device__ __forceinline__ void AddEntries(StagedEntry const* staged, int32_t be
 template <typename T, int kPositions, int kSlots>
 __device__ __forceinline__ void AddPanel(SparseView<T> const& weights, int32_t const* starts,
                                          int32_t slots, uint16_t const* offsets,
-                                         StagedEntry* staged,
-                                         typename Lanes<T>::Element const* const* inputs,
+                                         StagedEntry* staged, char const* input, int32_t step,
                                          typename Lanes<T>::Sum (&sums)[kSlots][kPositions]) {
     int32_t bounds[kSlots + 1];
 #pragma unroll
@@ -148,7 +150,7 @@ __device__ __forceinline__ void AddPanel(SparseView<T> const& weights, int32_t c
         for (int s = 0; s < kSlots; ++s) {
             int32_t const begin = max(bounds[s] - base, 0);
             int32_t const end = min(bounds[s + 1] - base, static_cast<int32_t>(kWarpSize));
-            if (begin < end) AddEntries<T, kPositions>(staged, begin, end, inputs, sums[s]);
+            if (begin < end) AddEntries<T, kPositions>(staged, begin, end, input, step, sums[s]);
         }
         __syncwarp();
     }
@@ -160,24 +162,25 @@ __device__ __forceinline__ void WriteTile(SparseConvWork const& work, SparseConv
                                           int32_t slot, int32_t slots,
                                           typename Lanes<T>::Sum const (&sums)[kSlots][kPositions],
                                           Epilogue<T> const& epilogue, T* y) {
+    int32_t const column = origin.column + LaneId() % tile.width;
 #pragma unroll
-    for (int s = 0; s < kSlots; ++s) {
-        if (s >= slots) return;
-        int32_t const filter = __ldg(weights.rows + slot + s);
-        int64_t const plane = (origin.sample * weights.slots + filter) * work.output_plane;
+    for (int i = 0; i < kPositions; ++i) {
+        int32_t const line = LaneId() / tile.width + i * (kWarpSize / tile.width);
 #pragma unroll
-        for (int i = 0; i < kPositions; ++i) {
-            int32_t const place = LaneId() + i * kWarpSize;
-            int32_t const column = origin.column + place % tile.width;
+        for (int half_tile = 0; half_tile < Lanes<T>::kCount; ++half_tile) {
+            int32_t const row = origin.row + half_tile * tile.height + line;
+            // Unsigned: behind the last pixel of a flattened plane it may reach 2^31.
+            uint32_t const at = static_cast<uint32_t>(row) * static_cast<uint32_t>(work.columns) +
+                                static_cast<uint32_t>(column);
+            bool const exists = row < work.rows && column < work.columns &&
+                                at < static_cast<uint32_t>(work.output_plane);
 #pragma unroll
-            for (int half_tile = 0; half_tile < Lanes<T>::kCount; ++half_tile) {
-                int32_t const row =
-                    origin.row + half_tile * tile.height + place / tile.width;
-                if (row >= work.rows || column >= work.columns) continue;
-                int64_t const at = static_cast<int64_t>(row) * work.columns + column;
-                if (at >= work.output_plane) continue;  // behind a flattened plane
-                y[plane + at] =
-                    epilogue.Apply(Lanes<T>::Get(sums[s][i], half_tile), filter, plane + at);
+            for (int s = 0; s < kSlots; ++s) {
+                if (!exists || s >= slots) continue;
+                int32_t const filter = __ldg(weights.rows + slot + s);
+                int64_t const index =
+                    (int64_t{origin.sample} * weights.slots + filter) * work.output_plane + at;
+                y[index] = epilogue.Apply(Lanes<T>::Get(sums[s][i], half_tile), filter, index);
             }
         }
     }
@@ -208,14 +211,15 @@ __global__ void __launch_bounds__(kConvThreads, 3)
     TileOrigin const origin = OriginOf(tile, Lanes<T>::kCount);
     int32_t const group_channels = work.channels / work.group;
     T const* const image =
-        x + (origin.sample * work.channels + group * group_channels) * work.input_plane;
-    Element const* inputs[kPositions];
+        x + (int64_t{origin.sample} * work.channels + group * group_channels) * work.input_plane;
+    // Of the lane's first output, in bytes; the next ones are `step` on.
+    int32_t const step = 4 * (kWarpSize / tile.width) * work.stride_down * tile.pitch;
+    int32_t const own =
+        4 * (LaneId() / tile.width * work.stride_down * tile.pitch + LaneId() % tile.width);
+    char const* const first_input = reinterpret_cast<char const*>(input) + own;
     typename Lanes<T>::Sum sums[kSlots][kPositions];
 #pragma unroll
     for (int i = 0; i < kPositions; ++i) {
-        int32_t const output = LaneId() + i * kWarpSize;
-        inputs[i] = input + output / tile.width * work.stride_down * tile.pitch +
-                    output % tile.width;
 #pragma unroll
         for (int s = 0; s < kSlots; ++s) SetZero(&sums[s][i]);
     }
@@ -227,8 +231,8 @@ __global__ void __launch_bounds__(kConvThreads, 3)
         if (slots > 0) {
             int32_t const* const starts =
                 weights.starts + static_cast<int64_t>(panel) * weights.slots + slot;
-            AddPanel<T, kPositions, kSlots>(weights, starts, slots, offsets, staged[warp], inputs,
-                                            sums);
+            AddPanel<T, kPositions, kSlots>(weights, starts, slots, offsets, staged[warp],
+                                            first_input, step, sums);
         }
     }
     WriteTile<T, kPositions, kSlots>(work, tile, origin, weights, slot, slots, sums, epilogue, y);
@@ -255,9 +259,9 @@ __device__ __forceinline__ DirectEntry Decode(SparseConvWork const& work,
 
 // The sum of one output; `x` is its image. All lanes of a warp have the same slot.
 template <typename T>
-__device__ __forceinline__ float SumDirect(SparseConvWork const& work,
-                                           SparseView<T> const& weights, T const* x, int32_t slot,
-                                           int32_t output, DirectEntry* staged) {
+__device__ __forceinline__ float SumDirect(SparseConvWork const& work, SparseView<T> const& weights,
+                                           T const* x, int32_t slot, int32_t output,
+                                           DirectEntry* staged) {
     int const lane = LaneId();
     int32_t const row = output / work.columns;
     int32_t const top = row * work.stride_down - work.pad_top;

@@ -80,9 +80,8 @@ Case const kCases[] = {
 };
 
 void Check(SparseProblem const& problem, std::string const& why) {
-    ReferenceSums const expected =
-        ReferenceSparse(problem.shape, problem.weights, problem.bias, problem.x, problem.residual,
-                        problem.activation);
+    ReferenceSums const expected = ReferenceSparse(problem.shape, problem.weights, problem.bias,
+                                                   problem.x, problem.residual, problem.activation);
     ConvShape const& shape = problem.shape;
     std::string const name =
         testing::Format("%s, %d x %d x %d x %d, %d filters %d x %d (%s)",

@@ -39,9 +39,8 @@ cudaError_t Run(SparsePacked const& packed, Call const& call, int32_t activation
 ES_ENTRY int32_t es_sparse_linear_host(int32_t type, int64_t const* shape, void const* x,
                                        void const* residual, int32_t const* weight_shape,
                                        int32_t const* positions, int64_t positions_count,
-                                       float const* values, int64_t values_count,
-                                       float const* bias, int64_t bias_count, int32_t activation,
-                                       void* y) {
+                                       float const* values, int64_t values_count, float const* bias,
+                                       int64_t bias_count, int32_t activation, void* y) {
     using namespace edgesynth;
     int32_t const filters = weight_shape[0], features = weight_shape[1];
     auto const data = static_cast<DataType>(type);
@@ -92,7 +91,11 @@ ES_ENTRY int32_t es_sparse_conv_host(int32_t type, int64_t const* shape, void co
         !PackSparseConv({positions, values, positions_count}, conv, data, &packed).empty()) {
         return cudaErrorInvalidValue;
     }
-    Call const call{x, residual, bias, y, shape[0] * channels * shape[2] * shape[3],
+    Call const call{x,
+                    residual,
+                    bias,
+                    y,
+                    shape[0] * channels * shape[2] * shape[3],
                     shape[0] * conv.filters * OutputSide(conv, 0) * OutputSide(conv, 1)};
     return Run(packed, call, activation, [&](SparseOperands const& operands) {
         return LaunchSparseConv(operands, conv, nullptr);

@@ -1,5 +1,4 @@
 #include "sparse/linear.cuh"
-
 #include "sparse/views.h"
 
 namespace edgesynth {
@@ -47,8 +46,7 @@ cudaError_t LaunchForRows(SparseOperands const& operands, int32_t batch, cudaStr
 
 }  // namespace
 
-cudaError_t LaunchSparseLinear(SparseOperands const& operands, int32_t batch,
-                               cudaStream_t stream) {
+cudaError_t LaunchSparseLinear(SparseOperands const& operands, int32_t batch, cudaStream_t stream) {
     SparseLayout const& layout = operands.layout;
     bool const is_float = layout.type == DataType::kFloat;
     if (batch == 0 && IsValid(layout)) return cudaSuccess;

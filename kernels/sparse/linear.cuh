@@ -163,7 +163,7 @@ __device__ __forceinline__ void SumSlot(SparseView<T> const& weights, int64_t ce
 // grid.x blocks share the slots, slot s being with block s % grid.x: all of them get short and long
 // rows. grid.y blocks share the groups of kBatch batch rows.
 template <typename T, int kBatch, int kLanes>
-__global__ void __launch_bounds__(kLinearThreads, 4)
+__global__ void __launch_bounds__(kLinearThreads, kBatch == 1 ? 4 : 3)
     SparseLinearKernel(SparseView<T> weights, T const* x, int32_t batch, Epilogue<T> epilogue,
                        T* y) {
     static_assert(sizeof(T) * kBatch <= 8, "a panel of x is at most 8 bytes wide, 24 KiB");
@@ -198,8 +198,7 @@ __global__ void __launch_bounds__(kLinearThreads, 4)
             }
         }
         __syncthreads();
-        for (int32_t i = static_cast<int32_t>(threadIdx.x); i < own * kBatch;
-             i += kLinearThreads) {
+        for (int32_t i = static_cast<int32_t>(threadIdx.x); i < own * kBatch; i += kLinearThreads) {
             int64_t const sample = first + i % kBatch;
             if (sample >= batch) continue;
             int64_t const slot = static_cast<int64_t>(i / kBatch) * blocks + block;

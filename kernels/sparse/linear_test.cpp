@@ -42,12 +42,11 @@ Shape const kShapes[] = {
 };
 
 void Check(SparseProblem const& problem, std::string const& why) {
-    ReferenceSums const expected =
-        ReferenceSparse(problem.shape, problem.weights, problem.bias, problem.x, problem.residual,
-                        problem.activation);
-    std::string const name = testing::Format(
-        "%s, %d x %d -> %d (%s)", testing::Name(problem.type), problem.shape.samples,
-        problem.shape.channels, problem.shape.filters, why.c_str());
+    ReferenceSums const expected = ReferenceSparse(problem.shape, problem.weights, problem.bias,
+                                                   problem.x, problem.residual, problem.activation);
+    std::string const name = testing::Format("%s, %d x %d -> %d (%s)", testing::Name(problem.type),
+                                             problem.shape.samples, problem.shape.channels,
+                                             problem.shape.filters, why.c_str());
     testing::ForEveryOrder(name, [&] {
         SparseLayer const layer(problem);
         ES_EXPECT_CUDA(layer.Launch(nullptr));
@@ -82,8 +81,7 @@ ES_TEST(SparseLinearRandomShapes) {
 ES_TEST(SparseLinearKeepsOddInputsApart) {
     double const infinity = std::numeric_limits<double>::infinity();
     for (DataType const type : kTypes) {
-        SparseProblem problem =
-            MakeSparseProblem(LinearAsConv(2, 64, 16), true, 0.9, type, 1, 3);
+        SparseProblem problem = MakeSparseProblem(LinearAsConv(2, 64, 16), true, 0.9, type, 1, 3);
         problem.x[0] = infinity;
         problem.x[63] = std::nan("");
         problem.x[70] = -infinity;

@@ -15,9 +15,7 @@ struct Panels {
 };
 
 // The padding's column: behind the panel, where the kernel has a zero.
-uint16_t PaddingColumn(Panels const& panels) {
-    return static_cast<uint16_t>(panels.panel_columns);
-}
+uint16_t PaddingColumn(Panels const& panels) { return static_cast<uint16_t>(panels.panel_columns); }
 
 std::string Check(SparseWeights const& weights, int64_t rows, int64_t columns) {
     int64_t const size = CheckedProduct(rows, columns);

@@ -23,14 +23,13 @@ std::vector<float> const kValues = {1.5f, 2.0f, 3.0f, -4.0f, 5.0f};
 
 ES_TEST(SparsePackingOfALinearLayer) {
     SparsePacked packed;
-    std::string const wrong = PackSparseLinear({kPositions.data(), kValues.data(), 5}, 5, 3,
-                                               DataType::kFloat, &packed);
+    std::string const wrong =
+        PackSparseLinear({kPositions.data(), kValues.data(), 5}, 5, 3, DataType::kFloat, &packed);
     ES_EXPECT(wrong.empty(), "%s", wrong.c_str());
     SparseLayout const& layout = packed.layout;
     ES_EXPECT(layout.entries == 8 && layout.nonzero == 5 && layout.panels == 1, "%d entries",
               static_cast<int>(layout.entries));
-    ES_EXPECT((Section<float>(packed, 0, 8) ==
-               std::vector<float>{3, -4, 5, 0, 1.5, 2, 0, 0}),
+    ES_EXPECT((Section<float>(packed, 0, 8) == std::vector<float>{3, -4, 5, 0, 1.5, 2, 0, 0}),
               "longest row first, padded with zeros to 16 bytes");
     ES_EXPECT((Section<uint16_t>(packed, layout.ColumnsAt(), 8) ==
                std::vector<uint16_t>{0, 1, 3, 5, 1, 4, 5, 5}),
@@ -50,9 +49,9 @@ ES_TEST(SparsePackingSortsWithinGroups) {
     std::string const wrong =
         PackSparseConv({positions.data(), values.data(), 4}, shape, DataType::kHalf, &packed);
     ES_EXPECT(wrong.empty(), "%s", wrong.c_str());
-    ES_EXPECT((Section<int32_t>(packed, packed.layout.RowsAt(), 4) ==
-               std::vector<int32_t>{1, 0, 3, 2}),
-              "rows");
+    ES_EXPECT(
+        (Section<int32_t>(packed, packed.layout.RowsAt(), 4) == std::vector<int32_t>{1, 0, 3, 2}),
+        "rows");
     ES_EXPECT((Section<uint16_t>(packed, 0, 4) ==
                std::vector<uint16_t>{FloatToHalfBits(2), FloatToHalfBits(3), FloatToHalfBits(1),
                                      FloatToHalfBits(4)}),

@@ -7,8 +7,15 @@ namespace edgesynth {
 SparseProblem MakeSparseProblem(ConvShape const& shape, bool is_linear, double sparsity,
                                 DataType type, int empty_rows, uint64_t seed) {
     testing::Random random(seed);
-    SparseProblem problem{shape, type,     is_linear, random.Chance(0.5), Activation::kNone,
-                          {},    random.Normals(shape.filters), {}, {}};
+    SparseProblem problem{shape,
+                          type,
+                          is_linear,
+                          random.Chance(0.5),
+                          Activation::kNone,
+                          {},
+                          random.Normals(shape.filters),
+                          {},
+                          {}};
     problem.activation = random.Chance(0.5) ? Activation::kRelu : Activation::kNone;
     int64_t const columns = FilterWeights(shape);
     for (int64_t row = 0; row < shape.filters; ++row) {
@@ -63,7 +70,7 @@ SparseLayer::SparseLayer(SparseProblem const& problem)
       y_(problem.type, problem.Outputs()) {}
 
 SparseOperands SparseLayer::Operands() const {
-    return SparseOperands{packed_.layout, weights_.get(), bias_.get(),        x_.get(),
+    return SparseOperands{packed_.layout,  weights_.get(), bias_.get(),        x_.get(),
                           residual_.get(), y_.get(),       problem_.activation};
 }
 

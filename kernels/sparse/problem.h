@@ -16,8 +16,7 @@ struct SparseProblem {
     std::vector<double> weights, bias, x, residual;  // dense; what the device will have of them
 
     int64_t Outputs() const {
-        return int64_t{shape.samples} * shape.filters * OutputSide(shape, 0) *
-               OutputSide(shape, 1);
+        return int64_t{shape.samples} * shape.filters * OutputSide(shape, 0) * OutputSide(shape, 1);
     }
 };
 

@@ -41,12 +41,12 @@ struct SparseLayout {
 
 // What both operators take. Pointers are to the device.
 struct SparseOperands {
-    SparseLayout layout;    // its type is that of x, residual and y
-    void const* weights;    // layout.Bytes() bytes, at a multiple of 16 (sparse/packing.h)
-    float const* bias;      // M; null: none
-    void const* x;          // (N, K), or (N, C, H, W)
-    void const* residual;   // of the shape of y; null: none
-    void* y;                // (N, M), or (N, M, P, Q)
+    SparseLayout layout;   // its type is that of x, residual and y
+    void const* weights;   // layout.Bytes() bytes, at a multiple of 16 (sparse/packing.h)
+    float const* bias;     // M; null: none
+    void const* x;         // (N, K), or (N, C, H, W)
+    void const* residual;  // of the shape of y; null: none
+    void* y;               // (N, M), or (N, M, P, Q)
     Activation activation;
 };
 

@@ -26,13 +26,13 @@ int32_t Taps(ConvShape const& shape) { return shape.kernel[0] * shape.kernel[1];
 double Cost(SparseConvTile const& tile, SparseLayout const& layout, int32_t taps, int32_t halves) {
     int32_t const slots = kConvWarps * SlotsOfWarp(tile.positions);
     int32_t const in_group = layout.rows / layout.groups;
-    double const density = static_cast<double>(layout.nonzero) /
-                           (static_cast<double>(layout.rows) * layout.columns);
+    double const density =
+        static_cast<double>(layout.nonzero) / (static_cast<double>(layout.rows) * layout.columns);
     // A weight is read once by its warp, and then an input for every position.
     double const computing = in_group * density * taps * (1 + tile.positions);
     // An element is `halves` loads and a store, by every block of filters; 1 is for its address.
-    double const staging = DivUp(in_group, slots) * static_cast<double>(tile.plane) / kTileLanes *
-                           (halves + 2);
+    double const staging =
+        DivUp(in_group, slots) * static_cast<double>(tile.plane) / kTileLanes * (halves + 2);
     return static_cast<double>(tile.across) * tile.down * (computing + staging);
 }
 

@@ -16,19 +16,19 @@
 namespace edgesynth {
 
 constexpr int kTileLanes = 32;
-constexpr int32_t kBanks = 32;              // of shared memory, 4 bytes each
-constexpr int64_t kTileBytes = 16 << 10;    // of input in shared memory
+constexpr int32_t kBanks = 32;               // of shared memory, 4 bytes each
+constexpr int64_t kTileBytes = 16 << 10;     // of input in shared memory
 constexpr int32_t kMostPanelColumns = 1024;  // whose places are looked up in shared memory
 
 struct SparseConvTile {
-    int32_t width;         // outputs; 8, 16 or 32
-    int32_t height;        // outputs; of one half
-    int32_t across, down;  // tiles of an image
-    int32_t positions;     // outputs of a lane in each half
+    int32_t width;                      // outputs; 8, 16 or 32
+    int32_t height;                     // outputs; of one half
+    int32_t across, down;               // tiles of an image
+    int32_t positions;                  // outputs of a lane in each half
     int32_t input_width, input_height;  // of one half
-    int32_t phase_pitch;   // elements from one column modulo the stride to the next
-    int32_t pitch;         // elements from row to row
-    int64_t plane;         // elements of one channel
+    int32_t phase_pitch;                // elements from one column modulo the stride to the next
+    int32_t pitch;                      // elements from row to row
+    int64_t plane;                      // elements of one channel
 };
 
 // The image as the staged kernel sees it: a 1x1 convolution without padding or stride takes a plane
