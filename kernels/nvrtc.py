@@ -34,12 +34,19 @@ class Nvrtc:
         """
         source = f'#include "{header}"\n'.encode()
         program = ctypes.c_void_p()
-        self._call("nvrtcCreateProgram", ctypes.byref(program), source, b"kernels.cu", 0, None, None)
+        self._call(
+            "nvrtcCreateProgram", ctypes.byref(program), source, b"kernels.cu", 0, None, None
+        )
         try:
             for name in names:
                 self._call("nvrtcAddNameExpression", program, name.encode())
-            options = [f"-arch=compute_{architecture}", "-std=c++14", "-lineinfo", "-default-device",
-                       *(f"-I{folder}" for folder in [*include, self._include])]  # fmt: skip
+            options = [
+                "-std=c++14",
+                "-lineinfo",
+                "-default-device",
+                f"-arch=compute_{architecture}",
+            ]
+            options += [f"-I{folder}" for folder in [*include, self._include]]
             encoded = (ctypes.c_char_p * len(options))(*(word.encode() for word in options))
             status = self._library.nvrtcCompileProgram(program, len(options), encoded)
             if status != 0:

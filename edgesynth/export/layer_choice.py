@@ -95,9 +95,10 @@ def _packed(layer: Layer) -> Choice | None:
         return Choice("Packed", "dense", "how often a weight is used is not known")
     estimate: Faster = "plugin" if layer.outputs <= PACKED_MOST_OUTPUTS else "dense"
     verb = "no more than" if estimate == "plugin" else "more than"
+    times = "once" if layer.outputs == 1 else f"{layer.outputs} times"
     reason = (
-        f"each weight is used {layer.outputs} times per sample, {verb} the {PACKED_MOST_OUTPUTS} "
-        "operations that a TX2 does per byte it loads"
+        f"each weight is used {times} per sample, {verb} the {PACKED_MOST_OUTPUTS} operations that "
+        "a TX2 does per byte it loads"
     )
     return Choice("Packed", estimate, reason)
 

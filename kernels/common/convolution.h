@@ -8,14 +8,14 @@ namespace edgesynth {
 
 // x (N, C, H, W) and weights (M, C / group, kernel) give y (N, M, P, Q).
 struct ConvShape {
-    int32_t samples;           // N >= 0
-    int32_t channels;          // C
-    int32_t height, width;     // H, W
-    int32_t filters;           // M
-    int32_t group;             // divides C and M
-    int32_t kernel[2];         // down, right; as are the next
+    int32_t samples;        // N >= 0
+    int32_t channels;       // C
+    int32_t height, width;  // H, W
+    int32_t filters;        // M
+    int32_t group;          // divides C and M
+    int32_t kernel[2];      // down, right; as are the next
     int32_t strides[2];
-    int32_t pads[4];           // top, left, bottom, right
+    int32_t pads[4];  // top, left, bottom, right
     int32_t dilations[2];
 };
 

@@ -1,6 +1,5 @@
 #include "emulation/grid.h"
 
-#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -10,7 +9,9 @@
 #include <vector>
 
 #include "emulation/fibre.h"
+#include "emulation/ready_queue.h"
 #include "emulation/runtime.h"
+#include "emulation/shared_memory.h"
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
@@ -20,7 +21,6 @@ namespace emulation {
 namespace {
 
 constexpr int kWarp = 32;
-constexpr size_t kSharedLimit = 48 << 10;  // of one block, on every GPU without opting in
 
 enum class State { kNew, kReady, kAtBarrier, kInWarp, kDone };
 
@@ -42,101 +42,73 @@ struct Warp {
     uint64_t slots[2][kWarp] = {};
 };
 
-struct SharedArray {
-    void const* key;
-    std::unique_ptr<char[]> memory;
-    char* aligned;
-    size_t bytes;
-};
-
-// splitmix64 (Steele, Lea, Flood 2014): good enough to shuffle, and the same everywhere.
-struct Shuffler {
-    uint64_t state = 0;
-    uint64_t Below(uint64_t bound) {
-        uint64_t z = (state += 0x9E3779B97F4A7C15u);
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-        return (z ^ (z >> 31)) % bound;
-    }
-};
-
-// The threads that may run, first come first served. A thread is in it at most once.
-class Queue {
-  public:
-    void Reset(size_t capacity) {
-        slots_.resize(capacity);
-        first_ = count_ = 0;
-    }
-    size_t size() const { return count_; }
-    Thread*& At(size_t i) { return slots_[(first_ + i) % slots_.size()]; }
-    void Push(Thread* thread) {
-        ++count_;
-        At(count_ - 1) = thread;
-    }
-    Thread* Pop() {
-        Thread* const thread = At(0);
-        first_ = (first_ + 1) % slots_.size();
-        --count_;
-        return thread;
-    }
-
-  private:
-    std::vector<Thread*> slots_;
-    size_t first_ = 0;
-    size_t count_ = 0;
-};
+bool SameSite(Site a, Site b) {
+    return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
+}
 
 void RunThreads();
 
+// What runs the blocks, one after another: there is one, and one launch at a time.
 class Machine {
   public:
-    std::mutex mutex;  // one launch at a time
+    cudaError_t Launch(dim3 grid, dim3 block, size_t dynamic_bytes, void (*function)(void*),
+                       void* argument);
+
+    // Give up the current thread's turn in `state`; returns when it has been made ready and chosen.
+    void Wait(State state, Site site);
+
+    int SyncThreads(Site site, bool predicate);
+    uint64_t const* ExchangeInWarp(uint64_t value, char const* what, Site site);
+
+    // `format` is printf's, after "thread (x,y,z) of block (x,y,z)". Does not return: the block is
+    // abandoned with all its stacks, so nothing on those may own memory.
+    void Fail(char const* format, ...) __attribute__((format(printf, 2, 3)));
+
+    Thread const& current() const { return *current_; }
+    size_t threads() const { return threads_.size(); }
+
+    std::mutex mutex;
     Order order = Order::kForward;
-    Shuffler shuffler;
+    Shuffler shuffler{0};
+    SharedMemory shared;
     char message[512] = "";
 
-    cudaError_t Launch(dim3 grid, dim3 block, size_t shared, void (*call)(void*), void* closure);
-
-    // Give up this thread's turn in `state`; returns when it is ready again and chosen.
-    void Wait(State state, Site site);
-    Thread* PickReady();
-    void MakeReady(Thread* thread, State from);
-    void ReleaseBarrier();
-    // `format` is printf's, after "thread (x,y,z) of block (x,y,z)". Does not return: the block is
-    // abandoned with all its stacks, so nothing here may own memory.
-    void Fail(char const* format, ...) __attribute__((format(printf, 2, 3)));
-    void FailDeadlocked();
-    void Enter(Thread* thread);
-    void TurnTo(Thread* next, Context* from);
-    void RestartStacks();
-
-    Context main;
-    Thread* current = nullptr;
-    std::vector<Thread> threads;
-    std::vector<Warp> warps;
-    Queue ready;
-    int at_barrier = 0;
-    int barrier_count = 0;  // of the predicates that were true
-    int barrier_result = 0;
-    Site barrier_site{};
-    int done = 0;
-    void (*call)(void*) = nullptr;
-    void* closure = nullptr;
-    std::vector<Stack*> free_stacks;
-    std::unique_ptr<char[]> dynamic_shared;
-    std::vector<SharedArray> static_shared;
-    size_t dynamic_bytes = 0;
-    bool failed = false;
-    bool entered_from_main = false;
-    void const* owner = nullptr;  // something that only the host thread of the last launch has
-    Context nobody;               // receives the bounds of a stack that we know already
-    Context abandoned;            // where a failed block stopped
-
   private:
+    friend void RunThreads();
+
+    void Run();  // the body of every stack
     void RunBlock(uint3 index);
     void Start(dim3 block);
+    void RestartStacks();
+
+    Thread* PickReady() { return ready_.empty() ? nullptr : ready_.Pop(order, &shuffler); }
+    void MakeReady(Thread* thread, State from);
+    void Enter(Thread* thread);
+    void TurnTo(Thread* next, Context* from);
+    void FailDeadlocked();
+
+    void (*call_)(void*) = nullptr;
+    void* closure_ = nullptr;
+    size_t dynamic_bytes_ = 0;
+    bool failed_ = false;
+
+    std::vector<Thread> threads_;
+    std::vector<Warp> warps_;
+    ReadyQueue<Thread> ready_;
+    Thread* current_ = nullptr;
+    int at_barrier_ = 0;
+    int barrier_count_ = 0;  // of the predicates that were true
+    int barrier_result_ = 0;
+    Site barrier_site_{};
+    int done_ = 0;
+
     std::vector<std::unique_ptr<Stack>> stacks_;
-    friend void RunThreads();
+    std::vector<Stack*> free_stacks_;
+    Context main_;
+    Context nobody_;     // receives the bounds of a stack that we know already
+    Context abandoned_;  // where a failed block stopped
+    bool entered_from_main_ = false;
+    void const* owner_ = nullptr;  // something that only the host thread of the last launch has
 };
 
 Machine& TheMachine() {
@@ -144,65 +116,8 @@ Machine& TheMachine() {
     return *machine;
 }
 
-void Machine::FailDeadlocked() {
-    int count[5] = {};
-    for (Thread const& thread : threads) ++count[static_cast<int>(thread.state)];
-    for (Thread& thread : threads) {
-        if (thread.state != State::kDone) current = &thread;
-    }
-    Fail(
-        "waits for ever in %s:%d: %d threads are at a barrier, %d in a warp intrinsic, %d have "
-        "left the kernel",
-        current->site.file, current->site.line, count[static_cast<int>(State::kAtBarrier)],
-        count[static_cast<int>(State::kInWarp)], count[static_cast<int>(State::kDone)]);
-}
-
-Thread* Machine::PickReady() {
-    if (ready.size() == 0) return nullptr;
-    if (order == Order::kRandom) std::swap(ready.At(0), ready.At(shuffler.Below(ready.size())));
-    return ready.Pop();
-}
-
-void Machine::MakeReady(Thread* thread, State from) {
-    if (thread->state != from) return;
-    thread->state = State::kReady;
-    ready.Push(thread);
-}
-
-void Machine::Enter(Thread* thread) {
-    current = thread;
-    threadIdx = thread->index;
-}
-
-void Machine::TurnTo(Thread* next, Context* from) {
-    Enter(next);
-    if (next->stack == nullptr) {
-        if (free_stacks.empty()) {
-            stacks_.emplace_back(new Stack(RunThreads));
-            free_stacks.push_back(stacks_.back().get());
-        }
-        next->stack = free_stacks.back();
-        free_stacks.pop_back();
-    }
-    Switch(from, &next->stack->context, false);
-}
-
-void Machine::Wait(State state, Site site) {
-    Thread* const self = current;
-    self->state = state;
-    self->site = site;
-    if (state == State::kReady) ready.Push(self);
-    Thread* const next = PickReady();
-    if (next == nullptr) FailDeadlocked();
-    if (next == self) {
-        Enter(self);
-        return;
-    }
-    TurnTo(next, &self->stack->context);
-}
-
 void Machine::Fail(char const* format, ...) {
-    uint3 const at = current->index;
+    uint3 const at = current_->index;
     int const used =
         std::snprintf(message, sizeof(message), "thread (%u,%u,%u) of block (%u,%u,%u) ", at.x,
                       at.y, at.z, blockIdx.x, blockIdx.y, blockIdx.z);
@@ -210,89 +125,168 @@ void Machine::Fail(char const* format, ...) {
     va_start(arguments, format);
     std::vsnprintf(message + used, sizeof(message) - static_cast<size_t>(used), format, arguments);
     va_end(arguments);
-    failed = true;
-    Switch(&abandoned, &main, true);
+    failed_ = true;
+    Switch(&abandoned_, &main_, true);
     std::abort();  // an abandoned thread is never resumed
 }
 
-void Machine::ReleaseBarrier() {
-    barrier_result = barrier_count;
-    at_barrier = 0;
-    barrier_count = 0;
-    if (order == Order::kReverse) {
-        for (size_t i = threads.size(); i-- > 0;) MakeReady(&threads[i], State::kAtBarrier);
+void Machine::FailDeadlocked() {
+    int at_barrier = 0, in_warp = 0;
+    for (Thread& thread : threads_) {
+        at_barrier += thread.state == State::kAtBarrier ? 1 : 0;
+        in_warp += thread.state == State::kInWarp ? 1 : 0;
+        if (thread.state != State::kDone) current_ = &thread;
+    }
+    Fail(
+        "waits for ever in %s:%d: %d threads are at a barrier, %d in a warp intrinsic, %d have "
+        "left the kernel",
+        current_->site.file, current_->site.line, at_barrier, in_warp, done_);
+}
+
+void Machine::MakeReady(Thread* thread, State from) {
+    if (thread->state != from) return;
+    thread->state = State::kReady;
+    ready_.Push(thread);
+}
+
+void Machine::Enter(Thread* thread) {
+    current_ = thread;
+    threadIdx = thread->index;
+}
+
+void Machine::TurnTo(Thread* next, Context* from) {
+    Enter(next);
+    if (next->stack == nullptr) {
+        if (free_stacks_.empty()) {
+            stacks_.emplace_back(new Stack(RunThreads));
+            free_stacks_.push_back(stacks_.back().get());
+        }
+        next->stack = free_stacks_.back();
+        free_stacks_.pop_back();
+    }
+    Switch(from, &next->stack->context, false);
+}
+
+void Machine::Wait(State state, Site site) {
+    Thread* const self = current_;
+    if (state == State::kReady) ready_.Push(self);
+    self->state = state;
+    self->site = site;
+    Thread* const next = PickReady();
+    if (next == nullptr) FailDeadlocked();
+    if (next == self) {
+        Enter(self);
     } else {
-        for (Thread& thread : threads) MakeReady(&thread, State::kAtBarrier);
+        TurnTo(next, &self->stack->context);
     }
 }
 
-// The body of every stack: run the current thread, then as many fresh ones as come next, so that
-// threads which never wait cost a function call each; then lie idle until there is a new one.
-void RunThreads() {
-    Machine& machine = TheMachine();
-    FinishFirstSwitch(machine.entered_from_main ? &machine.main : &machine.nobody);
-    for (;;) {
-        machine.entered_from_main = false;
-        machine.call(machine.closure);
-        Thread* const self = machine.current;
-        Stack* const stack = self->stack;
-        self->state = State::kDone;
-        self->stack = nullptr;
-        ++machine.done;
-        Thread* const next = machine.PickReady();
-        if (next == nullptr && machine.done < static_cast<int>(machine.threads.size())) {
-            machine.FailDeadlocked();
+int Machine::SyncThreads(Site site, bool predicate) {
+    if (at_barrier_ == 0) {
+        barrier_site_ = site;
+    } else if (!SameSite(barrier_site_, site)) {
+        Fail("is at the barrier in %s:%d, others at the one in %s:%d", site.file, site.line,
+             barrier_site_.file, barrier_site_.line);
+    }
+    barrier_count_ += predicate ? 1 : 0;
+    if (++at_barrier_ < static_cast<int>(threads_.size())) {
+        Wait(State::kAtBarrier, site);
+        return barrier_result_;
+    }
+    barrier_result_ = barrier_count_;
+    at_barrier_ = barrier_count_ = 0;
+    for (size_t i = 0; i < threads_.size(); ++i) {
+        size_t const at = order == Order::kReverse ? threads_.size() - 1 - i : i;
+        MakeReady(&threads_[at], State::kAtBarrier);
+    }
+    Wait(State::kReady, site);
+    return barrier_result_;
+}
+
+uint64_t const* Machine::ExchangeInWarp(uint64_t value, char const* what, Site site) {
+    int const lane = current_->linear % kWarp;
+    Thread* const first = current_ - lane;
+    Warp& warp = warps_[static_cast<size_t>(current_->linear / kWarp)];
+    if (warp.arrived == 0) {
+        warp.what = what;
+        warp.site = site;
+    } else if (warp.what != what || !SameSite(warp.site, site)) {
+        Fail("calls %s in %s:%d, others of its warp %s in %s:%d", what, site.file, site.line,
+             warp.what, warp.site.file, warp.site.line);
+    }
+    int const parity = warp.parity;
+    warp.slots[parity][lane] = value;
+    if (++warp.arrived < kWarp) {
+        Wait(State::kInWarp, site);
+    } else {
+        warp.arrived = 0;
+        warp.parity = 1 - parity;
+        for (int i = 0; i < kWarp; ++i) {
+            MakeReady(first + (order == Order::kReverse ? kWarp - 1 - i : i), State::kInWarp);
         }
+        Wait(State::kReady, site);
+    }
+    return warp.slots[parity];
+}
+
+void RunThreads() { TheMachine().Run(); }
+
+// Run the current thread, then as many fresh ones as come next, so that threads which never wait
+// cost a function call each; then lie idle until there is a new one.
+void Machine::Run() {
+    FinishFirstSwitch(entered_from_main_ ? &main_ : &nobody_);
+    for (;;) {
+        entered_from_main_ = false;
+        call_(closure_);
+        Stack* const stack = current_->stack;
+        current_->state = State::kDone;
+        current_->stack = nullptr;
+        ++done_;
+        Thread* const next = PickReady();
+        if (next == nullptr && done_ < static_cast<int>(threads_.size())) FailDeadlocked();
         if (next != nullptr && next->stack == nullptr) {
             next->stack = stack;
-            machine.Enter(next);
+            Enter(next);
             continue;
         }
-        machine.free_stacks.push_back(stack);
+        free_stacks_.push_back(stack);
         if (next != nullptr) {
-            machine.TurnTo(next, &stack->context);
+            TurnTo(next, &stack->context);
         } else {
-            Switch(&stack->context, &machine.main, false);
+            Switch(&stack->context, &main_, false);
         }
     }
 }
 
 void Machine::Start(dim3 block) {
     size_t const count = static_cast<size_t>(block.x) * block.y * block.z;
-    threads.assign(count, Thread());
-    warps.assign((count + kWarp - 1) / kWarp, Warp());
-    ready.Reset(count);
-    at_barrier = barrier_count = done = 0;
+    threads_.assign(count, Thread());
+    warps_.assign((count + kWarp - 1) / kWarp, Warp());
+    ready_.Reset(count);
+    at_barrier_ = barrier_count_ = done_ = 0;
     for (size_t i = 0; i < count; ++i) {
-        Thread& thread = threads[i];
         unsigned int const linear = static_cast<unsigned int>(i);
-        thread.linear = static_cast<int>(i);
-        thread.index =
+        threads_[i].linear = static_cast<int>(i);
+        threads_[i].index =
             uint3{linear % block.x, linear / block.x % block.y, linear / block.x / block.y};
+        ready_.Push(&threads_[order == Order::kReverse ? count - 1 - i : i]);
     }
-    for (size_t i = 0; i < count; ++i) {
-        ready.Push(&threads[order == Order::kReverse ? count - 1 - i : i]);
-    }
-    static_shared.clear();
-    if (dynamic_bytes > 0) {
-        dynamic_shared.reset(new char[dynamic_bytes]);
-        std::memset(dynamic_shared.get(), 0xFF, dynamic_bytes);
-    }
+    shared.Start(dynamic_bytes_);
 }
 
 void Machine::RunBlock(uint3 index) {
     blockIdx = index;
     Start(blockDim);
-    entered_from_main = true;
-    TurnTo(PickReady(), &main);
-    if (failed) RestartStacks();
+    entered_from_main_ = true;
+    TurnTo(PickReady(), &main_);
+    if (failed_) RestartStacks();
 }
 
 void Machine::RestartStacks() {
-    free_stacks.clear();
+    free_stacks_.clear();
     for (std::unique_ptr<Stack> const& stack : stacks_) {
         stack->Restart();
-        free_stacks.push_back(stack.get());
+        free_stacks_.push_back(stack.get());
     }
 }
 
@@ -303,39 +297,34 @@ bool Launchable(dim3 grid, dim3 block, size_t shared) {
            threads <= 1024 && shared <= kSharedLimit;
 }
 
-cudaError_t Machine::Launch(dim3 grid, dim3 block, size_t shared, void (*function)(void*),
+cudaError_t Machine::Launch(dim3 grid, dim3 block, size_t dynamic_bytes, void (*function)(void*),
                             void* argument) {
     message[0] = 0;
-    if (!Launchable(grid, block, shared)) {
+    if (!Launchable(grid, block, dynamic_bytes)) {
         std::snprintf(message, sizeof(message),
                       "impossible launch: grid %ux%ux%u, block %ux%ux%u, %zu bytes shared", grid.x,
-                      grid.y, grid.z, block.x, block.y, block.z, shared);
+                      grid.y, grid.z, block.x, block.y, block.z, dynamic_bytes);
         return cudaErrorInvalidConfiguration;
     }
     static thread_local char host_thread;
-    if (owner != &host_thread) RestartStacks();  // they know the stack of the last caller
-    owner = &host_thread;
+    if (owner_ != &host_thread) RestartStacks();  // they know the stack of the last caller
+    owner_ = &host_thread;
     gridDim = grid;
     blockDim = block;
-    dynamic_bytes = shared;
-    call = function;
-    closure = argument;
-    failed = false;
+    dynamic_bytes_ = dynamic_bytes;
+    call_ = function;
+    closure_ = argument;
+    failed_ = false;
     uint64_t const blocks = static_cast<uint64_t>(grid.x) * grid.y * grid.z;
     uint64_t const offset = order == Order::kRandom ? shuffler.Below(blocks) : 0;
-    for (uint64_t i = 0; i < blocks && !failed; ++i) {
+    for (uint64_t i = 0; i < blocks && !failed_; ++i) {
         uint64_t const at = order == Order::kReverse ? blocks - 1 - i : (i + offset) % blocks;
         RunBlock(uint3{static_cast<unsigned int>(at % grid.x),
                        static_cast<unsigned int>(at / grid.x % grid.y),
                        static_cast<unsigned int>(at / grid.x / grid.y)});
     }
-    static_shared.clear();
-    dynamic_shared.reset();
-    return failed ? cudaErrorLaunchFailure : cudaSuccess;
-}
-
-bool SameSite(Site a, Site b) {
-    return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
+    shared.Start(0);
+    return failed_ ? cudaErrorLaunchFailure : cudaSuccess;
 }
 
 }  // namespace
@@ -344,7 +333,7 @@ void SetOrder(Order order, uint64_t seed) {
     Machine& machine = TheMachine();
     std::lock_guard<std::mutex> lock(machine.mutex);
     machine.order = order;
-    machine.shuffler.state = seed;
+    machine.shuffler = Shuffler(seed);
 }
 
 char const* LastMessage() { return TheMachine().message; }
@@ -357,31 +346,10 @@ cudaError_t RunGrid(dim3 grid, dim3 block, size_t shared_bytes, void (*call)(voi
 }
 
 int SyncThreadsCount(Site site, bool predicate) {
-    Machine& machine = TheMachine();
-    if (machine.at_barrier == 0) {
-        machine.barrier_site = site;
-    } else if (!SameSite(machine.barrier_site, site)) {
-        machine.Fail("is at the barrier in %s:%d, others at the one in %s:%d", site.file, site.line,
-                     machine.barrier_site.file, machine.barrier_site.line);
-    }
-    machine.barrier_count += predicate ? 1 : 0;
-    if (++machine.at_barrier < static_cast<int>(machine.threads.size())) {
-        machine.Wait(State::kAtBarrier, site);
-    } else {
-        machine.current->state = State::kAtBarrier;
-        machine.ReleaseBarrier();
-        Thread* const self = machine.current;
-        Thread* const next = machine.PickReady();
-        if (next == self) {
-            machine.Enter(self);
-        } else {
-            machine.TurnTo(next, &self->stack->context);
-        }
-    }
-    return machine.barrier_result;
+    return TheMachine().SyncThreads(site, predicate);
 }
 
-void SyncThreads(Site site) { SyncThreadsCount(site, false); }
+void SyncThreads(Site site) { TheMachine().SyncThreads(site, false); }
 
 void MayYield() {
     Machine& machine = TheMachine();
@@ -389,68 +357,36 @@ void MayYield() {
     machine.Wait(State::kReady, Site{"an atomic operation", 0});
 }
 
-int LaneOfCurrentThread() { return TheMachine().current->linear % kWarp; }
+int LaneOfCurrentThread() { return TheMachine().current().linear % kWarp; }
 
 uint64_t const* ExchangeInWarp(unsigned int mask, uint64_t value, char const* what, Site site) {
     Machine& machine = TheMachine();
-    Thread* const self = machine.current;
-    int const first = self->linear / kWarp * kWarp;
-    if (mask != 0xFFFFFFFFu || first + kWarp > static_cast<int>(machine.threads.size())) {
+    size_t const past_warp = static_cast<size_t>(machine.current().linear / kWarp + 1) * kWarp;
+    if (mask != 0xFFFFFFFFu || past_warp > machine.threads()) {
         machine.Fail("calls %s in %s:%d, which needs a full mask and a warp of 32 threads", what,
                      site.file, site.line);
     }
-    Warp& warp = machine.warps[static_cast<size_t>(first / kWarp)];
-    if (warp.arrived == 0) {
-        warp.what = what;
-        warp.site = site;
-    } else if (warp.what != what || !SameSite(warp.site, site)) {
-        machine.Fail("calls %s in %s:%d, others of its warp %s in %s:%d", what, site.file,
-                     site.line, warp.what, warp.site.file, warp.site.line);
-    }
-    int const parity = warp.parity;
-    warp.slots[parity][self->linear - first] = value;
-    if (++warp.arrived < kWarp) {
-        machine.Wait(State::kInWarp, site);
-    } else {
-        warp.arrived = 0;
-        warp.parity = 1 - parity;
-        for (int i = 0; i < kWarp; ++i) {
-            int const lane = machine.order == Order::kReverse ? kWarp - 1 - i : i;
-            machine.MakeReady(&machine.threads[static_cast<size_t>(first + lane)], State::kInWarp);
-        }
-        machine.Wait(State::kReady, site);
-    }
-    return warp.slots[parity];
+    return machine.ExchangeInWarp(value, what, site);
 }
 
 void* DynamicShared(Site site) {
     Machine& machine = TheMachine();
-    if (machine.dynamic_bytes == 0) {
+    void* const memory = machine.shared.Dynamic();
+    if (memory == nullptr) {
         machine.Fail("uses dynamic shared memory in %s:%d, but was launched with none", site.file,
                      site.line);
     }
-    return machine.dynamic_shared.get();
+    return memory;
 }
 
 void* StaticShared(void const* key, size_t bytes, size_t alignment, Site site) {
     Machine& machine = TheMachine();
-    size_t total = machine.dynamic_bytes + bytes;
-    for (SharedArray const& array : machine.static_shared) {
-        if (array.key == key) return array.aligned;
-        total += array.bytes;
+    void* const memory = machine.shared.Static(key, bytes, alignment);
+    if (memory == nullptr) {
+        machine.Fail("needs %zu bytes more in %s:%d than the %zu of shared memory", bytes,
+                     site.file, site.line, kSharedLimit);
     }
-    if (total > kSharedLimit) {
-        machine.Fail(
-            "brings the shared memory of its block to %zu bytes in %s:%d; the limit is %zu", total,
-            site.file, site.line, kSharedLimit);
-    }
-    // new[] aligns to 16; the slack for more lies in front, where nothing of the kernel's may be
-    std::unique_ptr<char[]> memory(new char[bytes + alignment]);
-    char* const end = memory.get() + alignment + bytes;
-    char* const aligned = end - bytes - reinterpret_cast<uintptr_t>(end - bytes) % alignment;
-    std::memset(aligned, 0xFF, bytes);
-    machine.static_shared.push_back(SharedArray{key, std::move(memory), aligned, bytes});
-    return aligned;
+    return memory;
 }
 
 }  // namespace emulation

@@ -140,6 +140,12 @@ __global__ void MixedVotesKernel(int* out) {
                             : static_cast<int>(__ballot_sync(kFullMask, true));
 }
 
+__global__ void TooMuchSharedKernel() {
+    ES_SHARED(float, large, [12000]);
+    ES_SHARED(float, small, [289]);
+    large[0] = small[0];
+}
+
 void ExpectLaunchFailure(cudaError_t status, char const* part) {
     ES_EXPECT(status == cudaErrorLaunchFailure, "status %d", static_cast<int>(status));
     ES_EXPECT(std::strstr(emulation::LastMessage(), part) != nullptr, "message: %s",
@@ -160,6 +166,11 @@ ES_TEST(DivergenceIsALaunchFailure) {
                             "others of its warp");
         ExpectLaunchFailure(ES_LAUNCH(DivergentShuffleKernel, 1, 16, 0, nullptr, out.get()),
                             "a warp of 32 threads");
+        ExpectLaunchFailure((emulation::Launch(TooMuchSharedKernel, 1, 32, 0, nullptr)),
+                            "of shared memory");
+        ExpectLaunchFailure(
+            ES_LAUNCH(AtomicKernel, 1, 32, 0, nullptr, out.get(), nullptr, out.get()),
+            "launched with none");
         ES_EXPECT_CUDA(ES_LAUNCH(EarlyReturnKernel, 3, 64, 0, nullptr, 64));  // all is well again
     });
 }

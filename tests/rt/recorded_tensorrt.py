@@ -14,6 +14,7 @@ import inspect
 import json
 import os
 import re
+import time
 import types
 
 import numpy as np
@@ -39,7 +40,8 @@ class World(object):
 
     tensors(onnx): [(name, is_input, dtype, shape)], -1 for a dynamic dimension; compute(onnx,
     inputs): outputs; plugins: {(name, version, namespace)} that are registered; custom(onnx): how
-    many plugin layers parsing makes; gpu: goes into the engine, which loads on the same one only.
+    many plugin layers parsing makes; reads(onnx): [(name, dtype, shape)], what each of them reads;
+    refuse(onnx): why no engine can be built, or None; run_ms(onnx): how long a run takes; gpu: goes into the engine, which loads on the same one only.
     """
 
     def __init__(self, tensors, compute, plugins=(), custom=lambda onnx: 0, gpu="a"):
@@ -48,6 +50,9 @@ class World(object):
         self.plugins = set(plugins)
         self.custom = custom
         self.gpu = gpu
+        self.reads = lambda onnx: []
+        self.refuse = lambda onnx: None
+        self.run_ms = lambda onnx: 0
         self.loadable = set()
         self.parse_error = None
         self.build_error = None
@@ -202,8 +207,9 @@ class _Behaviour(object):
 
         def build(self, network, config):
             world.calls.append(("build", dict(config.state)))
-            if world.build_error:
-                self.state["log"].log(severity.ERROR, world.build_error)
+            reason = world.build_error or world.refuse(network.state["onnx"])
+            if reason:
+                self.state["log"].log(severity.ERROR, reason)
                 return None
             told = {key: config.state[key] for key in sorted(config.state) if key != "timing"}
             header = json.dumps([world.gpu, told], default=str).encode("ascii")
@@ -283,21 +289,43 @@ class _Behaviour(object):
         }
 
     def make_INetworkDefinition(self):  # noqa: N802
-        new = self._new
+        new, world = self._new, self._world
+
+        def get_layer(self, index):
+            is_plugin = index < self.state["plugins"]
+            reads = world.reads(self.state["onnx"])[index : index + 1] if is_plugin else []
+            return new("ILayer", plugin=is_plugin, reads=reads)
+
         return {
             "num_layers": (lambda self: self.state["plugins"] + 1, None),
-            "get_layer": lambda self, i: new("ILayer", plugin=i < self.state["plugins"]),
+            "get_layer": get_layer,
         }
 
     def make_ILayer(self):  # noqa: N802
         kinds = getattr(self._module, "LayerType", None) or _enumeration(
             "LayerType", record(self._module.__version__)["LayerType"]
         )
+        new = self._new
         return {
             "type": (
                 lambda self: kinds.PLUGIN_V2 if self.state["plugin"] else kinds.CONVOLUTION,
                 lambda self, value: None,
-            )
+            ),
+            "num_inputs": (lambda self: len(self.state["reads"]), None),
+            "get_input": lambda self, index: new("ITensor", told=self.state["reads"][index]),
+        }
+
+    def make_ITensor(self):  # noqa: N802
+        module = self._module
+
+        def keep(place, value=lambda told: told):
+            return lambda self: value(self.state["told"][place]), lambda self, other: None
+
+        kinds = {numpy_name: member for member, numpy_name in _NUMPY.items()}
+        return {
+            "name": keep(0),
+            "dtype": keep(1, lambda name: getattr(module.DataType, kinds[name])),
+            "shape": keep(2),
         }
 
     def make_IPluginRegistry(self):  # noqa: N802
@@ -395,6 +423,7 @@ class _Behaviour(object):
                 arrays[name] = _view(address, dtype, shape), is_input
             inputs = {name: array.copy() for name, (array, is_input) in arrays.items() if is_input}
             outputs = world.compute(engine["onnx"], inputs)
+            time.sleep(world.run_ms(engine["onnx"]) / 1000.0)
             for name, (array, is_input) in arrays.items():
                 if not is_input:
                     array[...] = outputs[name]

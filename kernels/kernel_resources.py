@@ -1,11 +1,11 @@
 """What each kernel costs on the boards, from NVIDIA's compilers and without a GPU; a gate.
 
-    python kernels/resources.py BUILD [--json]     BUILD: the emulated build, build/kernels/host
+    python kernels/kernel_resources.py build/kernels/host [--json]
 
-Which kernels there are is read from the objects of the emulated build: what a launcher instantiates
-is what ships. NVRTC makes PTX of them, ptxas a cubin for every architecture, and its report is held
-against `kernels/OPERATOR/resources.toml`. Exit code 1 when a kernel spills, needs more than its
-budget, or could not be launched at all.
+Which kernels there are is read from the objects of that emulated build: what a launcher
+instantiates is what ships. NVRTC makes PTX of them, ptxas a cubin for every architecture, and its
+report is held against `kernels/OPERATOR/resources.toml`. Exit code 1 when a kernel spills, needs
+more than its budget, or could not be launched at all.
 """
 
 from __future__ import annotations
@@ -20,16 +20,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-KERNELS = Path(__file__).resolve().parent
-sys.path.insert(0, str(KERNELS))
-
-from nvrtc import Nvrtc  # noqa: E402
+from nvrtc import Nvrtc
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+KERNELS = Path(__file__).resolve().parent
 _WARP = 32
 _REGISTER_UNIT = 256  # registers are handed to a warp in units of this many
 _SHARED_UNIT = 256
@@ -163,24 +161,31 @@ def report(operator: str, build: Path, tools: Path) -> list[Report]:
         ptx, mangled = nvrtc.compile(header, names, architecture, [KERNELS])
         bounds = _launch_bounds(ptx)
         for entry, figures in parse_ptxas(nvrtc.ptxas(ptx, architecture)):
-            name = mangled[entry]
+            name, threads = mangled[entry], bounds.get(entry, 0)
             dynamic = int(budgets.get(_plain(name), {}).get("dynamic_shared_bytes", 0))
-            threads = bounds.get(entry, 0)
             shared = figures["shared"] + dynamic
             blocks = occupancy(sm, threads or 1024, figures["registers"], shared)
             reports.append(
                 Report(
-                    operator, name.removeprefix("edgesynth::"), architecture, threads,
-                    figures["registers"], figures["spilled"], figures["stack"],
-                    figures["shared"], dynamic, blocks, blocks * -(-threads // _WARP),
-                )  # fmt: skip
+                    operator=operator,
+                    kernel=name.removeprefix("edgesynth::"),
+                    architecture=architecture,
+                    threads=threads,
+                    registers=figures["registers"],
+                    spilled_bytes=figures["spilled"],
+                    stack_bytes=figures["stack"],
+                    static_shared_bytes=figures["shared"],
+                    dynamic_shared_bytes=dynamic,
+                    blocks_per_sm=blocks,
+                    warps_per_sm=blocks * -(-threads // _WARP),
+                )
             )
     return reports
 
 
 def _plain(name: str) -> str:
     """`edgesynth::Kernel<float>` -> `Kernel`."""
-    return name.split("<")[0].rsplit("::", 1)[-1]
+    return name.split("<", maxsplit=1)[0].rsplit("::", 1)[-1]
 
 
 def load_budgets(operator: str) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,145 @@
+"""The TensorRT plugins without a GPU: their life cycle, and NVIDIA's own registry and parser."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+import plugin_library
+from edgesynth.operators.backends.onnxruntime_backend import single_node_model
+from edgesynth.operators.specs import OPERATORS, operator_named
+from operator_cases import Case, all_cases
+
+ROOT = Path(__file__).parents[1]
+PLUGINS = ROOT / "kernels" / "plugins"
+
+with_nvidia = pytest.mark.skipif(
+    importlib.util.find_spec("tensorrt_rtx_bindings") is None,
+    reason="tensorrt-rtx-cu12-bindings is not installed (pip install edgesynth[nvidia-parser])",
+)
+
+
+def operators_of_the_library() -> set[str]:
+    """Operator types that kernels/plugins registers: those that its files ask the specs for."""
+    found: set[str] = set()
+    for path in PLUGINS.glob("*.cpp"):
+        found |= set(re.findall(r'SpecOf\("(\w+)"\)', path.read_text("utf-8")))
+    return found
+
+
+def nodes(folder: Path) -> list[tuple[Case, Path]]:
+    """An ONNX file for cases of every operator of the library, attributes of all kinds."""
+    known, made = operators_of_the_library(), []
+    for index, case in enumerate({(c.variant, c.why): c for c in all_cases()}.values()):
+        if case.variant not in known or index % 3:
+            continue
+        attributes = operator_named(case.variant).complete(case.attributes)
+        model = single_node_model(case.variant, [tuple(x.shape) for x in case.inputs], attributes)
+        path = folder / f"{index}.onnx"
+        onnx.save(model, str(path))
+        made.append((case, path))
+    return made
+
+
+def probe(library: Path, models: list[Path]) -> dict[str, Any]:
+    """What `plugin_probe.py` says."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, str(ROOT / "tests" / "plugin_probe.py"), str(library)]
+    done = subprocess.run(
+        [*command, *map(str, models)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_life_cycle_under_the_sanitizers() -> None:
+    """Create, clone, serialize, restore, run, for every operator in both forms; and the fuzzing."""
+    folder = plugin_library.BUILD.parent / "asan"
+    plugin_library.build("plugins_test", folder=folder, options=("-DES_SANITIZE=ON",))
+    done = subprocess.run(
+        [str(folder / "plugins" / "plugins_test")],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "DamagedBlobs" in done.stdout and " 0 failed" in done.stdout
+
+
+@with_nvidia
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    ("library", "interface"),
+    [
+        (plugin_library.LIBRARY, "IPluginCreatorV3One"),
+        (plugin_library.LIBRARY_V2, "IPluginCreator"),
+    ],
+)
+def test_nvidias_registry_and_parser(library: str, interface: str, tmp_path: Path) -> None:
+    """Every plugin is made of the very fields that NVIDIA's parser hands over for our file."""
+    made = nodes(tmp_path)
+    found = probe(plugin_library.library(library), [path for _, path in made])
+    assert found["loaded"] and not found["loaded_twice"]
+    assert set(found["creators"]) == operators_of_the_library()
+    for name, creator in found["creators"].items():
+        attributes = operator_named(name).attributes
+        assert creator == {
+            "version": "1",
+            "namespace": "",
+            "interface": interface,
+            "fields": [each.name for each in attributes],
+        }
+    for (case, _), node in zip(made, found["nodes"], strict=True):
+        assert node["operator"] == case.variant and node["made"], str(case)
+        assert not node["made_without_one"], str(case)
+        check_fields(case, node["fields"])
+
+
+def check_fields(case: Case, fields: dict[str, Any]) -> None:
+    """Every attribute arrived as the type that its spec says, number for number."""
+    operator = operator_named(case.variant)
+    for name, value in operator.complete(case.attributes).items():
+        kind, numbers = fields[name]
+        floating = operator.attribute(name).kind in ("FLOAT", "FLOAT TENSOR")
+        assert kind == ("PluginFieldType.FLOAT32" if floating else "PluginFieldType.INT32")
+        expected = np.atleast_1d(np.asarray(value, np.float32 if floating else np.int32))
+        assert np.array_equal(np.asarray(numbers, expected.dtype), expected), name
+
+
+def test_shells_hold_no_device_code_and_kernels_no_tensorrt() -> None:
+    for path in [*PLUGINS.glob("*.cpp"), *PLUGINS.glob("*.h")]:
+        assert not re.search(r"__global__|<<<|ES_LAUNCH", path.read_text("utf-8")), path
+    for folder in {operator.folder for operator in OPERATORS.values()} | {"common"}:
+        for path in (ROOT / "kernels" / folder).glob("*.*"):
+            assert "NvInfer" not in path.read_text("utf-8"), path
+
+
+def test_only_the_entry_points_of_tensorrt_are_exported() -> None:
+    """Another CUDA runtime in the process must never meet that of the emulation."""
+    listed = subprocess.run(
+        ["nm", "-D", "--defined-only", str(plugin_library.library())],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = {line.split()[-1] for line in listed.stdout.splitlines()}
+    assert names == {"getCreators", "setLoggerFinder", "es_plugins_describe"}
