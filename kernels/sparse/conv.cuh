@@ -17,6 +17,14 @@ namespace edgesynth {
 
 constexpr int kConvThreads = kConvWarps * kWarpSize;
 
+// Blocks that an SM has registers for. The wide fp16 tile takes the 80 that three leave to a
+// thread; for Volta and later the compiler wants a few more, and there are more SMs to fill.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 700
+constexpr int kConvBlocks = 2;
+#else
+constexpr int kConvBlocks = 3;
+#endif
+
 static_assert(kTileLanes == kWarpSize, "a row of positions is one warp");
 static_assert(kTileBytes <= 65536, "offsets of shared memory have 16 bits");
 
@@ -138,6 +146,7 @@ __device__ __forceinline__ void AddPanel(SparseView<T> const& weights, int32_t c
 #pragma unroll
     for (int s = 0; s <= kSlots; ++s) bounds[s] = __ldg(starts + (s < slots ? s : slots));
     int const lane = LaneId();
+#pragma unroll 1
     for (int32_t base = bounds[0]; base < bounds[kSlots]; base += kWarpSize) {
         int32_t const left = bounds[kSlots] - base;
         if (lane < left) {
@@ -188,7 +197,7 @@ __device__ __forceinline__ void WriteTile(SparseConvWork const& work, SparseConv
 
 // grid.x: tiles of all images. grid.y: blocks of kConvWarps * kSlots slots, group after group.
 template <typename T, int kPositions, int kSlots>
-__global__ void __launch_bounds__(kConvThreads, 3)
+__global__ void __launch_bounds__(kConvThreads, kConvBlocks)
     SparseConvKernel(SparseConvWork work, SparseConvTile tile, SparseView<T> weights, T const* x,
                      Epilogue<T> epilogue, T* y) {
     static_assert(kSlots == SlotsOfWarp(kPositions), "the launcher counts blocks by SlotsOfWarp");
@@ -223,6 +232,7 @@ __global__ void __launch_bounds__(kConvThreads, 3)
 #pragma unroll
         for (int s = 0; s < kSlots; ++s) SetZero(&sums[s][i]);
     }
+#pragma unroll 1
     for (int32_t panel = 0; panel < weights.panels; ++panel) {
         int32_t const first = panel * in_panel;
         __syncthreads();
