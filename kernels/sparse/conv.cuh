@@ -174,7 +174,7 @@ __device__ __forceinline__ void WriteTile(SparseConvWork const& work, SparseConv
     int32_t const column = origin.column + LaneId() % tile.width;
 #pragma unroll
     for (int i = 0; i < kPositions; ++i) {
-        int32_t const line = LaneId() / tile.width + i * (kWarpSize / tile.width);
+        int32_t const line = LaneId() / tile.width * kPositions + i;
 #pragma unroll
         for (int half_tile = 0; half_tile < Lanes<T>::kCount; ++half_tile) {
             int32_t const row = origin.row + half_tile * tile.height + line;
@@ -222,9 +222,9 @@ __global__ void __launch_bounds__(kConvThreads, kConvBlocks)
     T const* const image =
         x + (int64_t{origin.sample} * work.channels + group * group_channels) * work.input_plane;
     // Of the lane's first output, in bytes; the next ones are `step` on.
-    int32_t const step = 4 * (kWarpSize / tile.width) * work.stride_down * tile.pitch;
-    int32_t const own =
-        4 * (LaneId() / tile.width * work.stride_down * tile.pitch + LaneId() % tile.width);
+    int32_t const step = 4 * work.stride_down * tile.pitch;
+    int32_t const own = 4 * (LaneId() / tile.width * kPositions * work.stride_down * tile.pitch +
+                             LaneId() % tile.width);
     char const* const first_input = reinterpret_cast<char const*>(input) + own;
     typename Lanes<T>::Sum sums[kSlots][kPositions];
 #pragma unroll

@@ -9,11 +9,16 @@ Counts are of the kernels' own work; the constants below are the only assumption
 from __future__ import annotations
 
 import re
-import tomllib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, prod
 from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = ("tx1", "tx2")
@@ -179,7 +184,7 @@ def _plane(layer: Layer, width: int, positions: int) -> int:
     fitting = (
         pitch
         for pitch in range(least, least + 32)
-        if width == 32 or layer.strides[0] * pitch % 32 in (width, 32 - width)
+        if width == 32 or positions * layer.strides[0] * pitch % 32 in (width, 32 - width)
     )
     height = (_LANES // width * positions - 1) * layer.strides[0] + layer.span(0)
     return next(fitting, least) * height
@@ -187,9 +192,8 @@ def _plane(layer: Layer, width: int, positions: int) -> int:
 
 def _panel_channels(layer: Layer, channels: int) -> int:
     """Channels in shared memory at a time; tile.cpp, ConvPanelColumns."""
-    fitting = min(
-        _TILE_BYTES // 4 // _plane(layer, 32, 4), _MOST_COLUMNS // prod(layer.kernel), channels
-    )
+    plane = max(_plane(layer, width, 4) for width in (32, 16, 8))
+    fitting = min(_TILE_BYTES // 4 // plane, _MOST_COLUMNS // prod(layer.kernel), channels)
     return ceil(channels / ceil(channels / max(1, fitting)))
 
 

@@ -13,9 +13,10 @@ bool AvoidsConflicts(int32_t width, int64_t step) {
     return distance == width || distance == kBanks - width;
 }
 
-int32_t PitchOf(int32_t width, int32_t stride, int32_t least) {
+// `stride`: rows of input between the outputs of neighbouring lines of lanes.
+int32_t PitchOf(int32_t width, int64_t stride, int32_t least) {
     for (int32_t pitch = least; pitch < least + kBanks; ++pitch) {
-        if (AvoidsConflicts(width, int64_t{stride} * pitch)) return pitch;
+        if (AvoidsConflicts(width, stride * pitch)) return pitch;
     }
     return least;
 }
@@ -69,7 +70,7 @@ SparseConvTile MakeTile(ConvShape const& shape, int32_t width, int32_t positions
     tile.input_height = static_cast<int32_t>(input_height);
     tile.phase_pitch = DivUp(tile.input_width, shape.strides[1]);
     int32_t const phases = std::min(shape.strides[1], tile.input_width);
-    tile.pitch = PitchOf(width, shape.strides[0], tile.phase_pitch * phases);
+    tile.pitch = PitchOf(width, int64_t{positions} * shape.strides[0], tile.phase_pitch * phases);
     tile.plane = int64_t{tile.pitch} * tile.input_height;
     return tile;
 }
@@ -106,7 +107,10 @@ int32_t ConvPanelColumns(ConvShape const& shape) {
         return static_cast<int32_t>(std::min<int64_t>(columns, kMostPanelColumns));
     }
     int64_t const all = shape.channels / shape.group;
-    int64_t const plane = MakeTile(shape, kTileLanes, 4, 1).plane;
+    int64_t plane = 1;
+    for (int32_t const width : {32, 16, 8}) {
+        plane = std::max(plane, MakeTile(shape, width, 4, 1).plane);
+    }
     int64_t fitting = std::min(kTileBytes / 4 / plane, kMostPanelColumns / taps);
     fitting = std::max<int64_t>(1, std::min(fitting, all));
     return static_cast<int32_t>(DivUp(all, DivUp(all, fitting)) * taps);

@@ -5,9 +5,9 @@
 // inputs at the same place of both halves. So every window starts at a whole element, however it is
 // shifted, which two neighbouring pixels in a half2 would not give.
 //
-// Elements of one row of input are sorted by their column modulo the stride, so that neighbouring
-// lanes read neighbouring elements. The pitch of a row keeps the lanes of a warp in different
-// banks where the tile has several rows of outputs to a warp.
+// A lane's positions lie below each other. Elements of one row of input are sorted by their column
+// modulo the stride, so that neighbouring lanes read neighbouring elements, and the pitch of a row
+// keeps the lanes of a warp in different banks where they are several lines: of 16 or 8 lanes.
 #pragma once
 
 #include "common/convolution.h"
@@ -47,7 +47,7 @@ SparseConvTile ChooseTile(ConvShape const& shape, SparseLayout const& layout);
 constexpr int32_t SlotsOfWarp(int32_t positions) { return positions == 1 ? 8 : 4; }
 constexpr int32_t kConvWarps = 8;
 
-// Columns of a panel: whole channels, as many as fit into shared memory with the widest tile.
+// Columns of a panel: whole channels, as many as fit into shared memory with every large tile.
 int32_t ConvPanelColumns(ConvShape const& shape);
 
 }  // namespace edgesynth
