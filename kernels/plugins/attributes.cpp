@@ -13,7 +13,8 @@ namespace {
 
 constexpr uint32_t kMagic = 0x4C505345;  // "ESPL"
 constexpr uint32_t kFormVersion = 1;
-constexpr uint32_t kInt32Code = 1, kFloat32Code = 2;
+constexpr uint32_t kInt32Code = 1, kFloat32Code = 2;  // of fields
+constexpr uint32_t kFloatCode = 1, kHalfCode = 2;     // of activations
 constexpr int32_t kMostFields = 1000;
 
 bool IsFloat(FieldSpec const& spec) {
@@ -114,7 +115,7 @@ void Attributes::Read(nvinfer1::PluginField const& from) {
     to->given = true;
 }
 
-Attributes::Attributes(OperatorSpec const& spec, void const* blob, size_t bytes)
+Attributes::Attributes(OperatorSpec const& spec, void const* blob, size_t bytes, ChosenType* chosen)
     : Attributes(spec) {
     ByteReader reader(blob, bytes);
     if (reader.Get32() != kMagic) throw Error("the serialized plugin is not one of edgesynth");
@@ -131,6 +132,9 @@ Attributes::Attributes(OperatorSpec const& spec, void const* blob, size_t bytes)
                     static_cast<unsigned long long>(size), bytes);
     }
     if (reader.GetText() != spec.type) throw Error("the serialized plugin is of another operator");
+    uint32_t const type = reader.Get32();
+    if (type > kHalfCode) throw Error("the serialized plugin has activations of type %u", type);
+    *chosen = ChosenType{type != 0, type == kHalfCode ? DataType::kHalf : DataType::kFloat};
     uint32_t const count = reader.Get32();
     for (uint32_t i = 0; i < count; ++i) {
         Field* const to = Find(reader.GetText());
@@ -171,8 +175,8 @@ void Attributes::Complete() {
     }
 }
 
-std::vector<uint8_t> Attributes::ToBlob() const {
-    uint64_t size = 4 + 4 + 8 + 4 + std::strlen(spec_.type) + 4;
+std::vector<uint8_t> Attributes::ToBlob(ChosenType chosen) const {
+    uint64_t size = 4 + 4 + 8 + 4 + std::strlen(spec_.type) + 4 + 4;
     for (Field const& field : fields_) {
         size_t const count = field.ints.size() + field.floats.size();
         size += 4 + std::strlen(field.spec->name) + 4 + 8 + 4 * count;
@@ -183,6 +187,7 @@ std::vector<uint8_t> Attributes::ToBlob() const {
     writer.Put32(kFormVersion);
     writer.Put64(size);
     writer.PutText(spec_.type);
+    writer.Put32(!chosen.known ? 0 : chosen.type == DataType::kHalf ? kHalfCode : kFloatCode);
     writer.Put32(static_cast<uint32_t>(fields_.size()));
     for (Field const& field : fields_) {
         writer.PutText(field.spec->name);

@@ -8,17 +8,25 @@
 #include <string>
 #include <vector>
 
+#include "common/launcher.h"
 #include "plugins/fields.h"
 
 namespace edgesynth {
 namespace plugins {
+
+// The type of a node's activations, once TensorRT has chosen it.
+struct ChosenType {
+    bool known;
+    DataType type;
+};
 
 // What a node was given, every field of its operator with a checked value; absent ones have their
 // default. Everything that is not as it must be throws PluginError naming the field.
 //
 // Serialized form: little-endian, numbers of 32 bits, sizes and counts of 64.
 //     magic "ESPL"  version of the form  size of all of it  length and text of the operator's type
-//     number of fields, and for each:
+//     type of the activations (0: not chosen yet, 1: fp32, 2: fp16)  number of fields, and for
+//     each:
 //         length and text of its name  type (1: int32, 2: float32)  element count  elements
 class Attributes {
   public:
@@ -26,9 +34,9 @@ class Attributes {
     Attributes(OperatorSpec const& spec, nvinfer1::PluginFieldCollection const* collection);
 
     // From what ToBlob wrote for the same operator. The bytes may be anything.
-    Attributes(OperatorSpec const& spec, void const* blob, size_t bytes);
+    Attributes(OperatorSpec const& spec, void const* blob, size_t bytes, ChosenType* chosen);
 
-    std::vector<uint8_t> ToBlob() const;
+    std::vector<uint8_t> ToBlob(ChosenType chosen) const;
 
     // The value of a field of one number, and of a field of any number of them.
     int32_t Int(char const* name) const { return Ints(name)[0]; }

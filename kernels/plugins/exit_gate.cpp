@@ -39,7 +39,7 @@ class ExitGateOperator final : public Operator {
         return shape;
     }
 
-    void Prepare() const override {
+    void Prepare(ChosenType /*chosen*/) const override {
         if (policy_ == ExitPolicy::kLinearGate) weights_.Get<float>();
     }
 
@@ -71,15 +71,15 @@ class ExitGateOperator final : public Operator {
 
 }  // namespace
 
-OperatorKind const& ExitGateKind() {
-    static OperatorKind const kind = {
+std::vector<OperatorKind> const& ExitGateKinds() {
+    static std::vector<OperatorKind> const kinds = {{
         SpecOf("EsExitGate"),
         {Role::kActivation, Role::kFloat32},
         {Role::kInt32, Role::kInt32, Role::kFloat32, Role::kInt32, Role::kInt32},
         false,
         Make<ExitGateOperator>,
-    };
-    return kind;
+    }};
+    return kinds;
 }
 
 }  // namespace plugins

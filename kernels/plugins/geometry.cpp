@@ -41,6 +41,14 @@ Shape ShapeOf(nvinfer1::DimsExprs const& dims) {
     return shape;
 }
 
+// Throws PluginError unless `shape` is `expected`, where both are known.
+void CheckSame(Shape const& shape, Shape const& expected, char const* what) {
+    CheckRank(shape, expected.rank, what);
+    for (int axis = 0; axis < shape.rank; ++axis) {
+        if (expected.extents[axis] >= 0) CheckExtent(shape, axis, expected.extents[axis], what);
+    }
+}
+
 Window WindowOf(Attributes const& attributes, size_t axis) {
     Window const window{attributes.Ints("weight_shape")[axis + 2], attributes.Ints("strides")[axis],
                         attributes.Ints("pads")[axis], attributes.Ints("pads")[axis + 2],
@@ -150,6 +158,26 @@ nvinfer1::IDimensionExpr const* Window::Outputs(nvinfer1::IDimensionExpr const& 
     return builder.operation(DimensionOperation::kFLOOR_DIV, *shifted, *Constant(stride, builder));
 }
 
+LinearGeometry::LinearGeometry(Attributes const& attributes)
+    : filters(attributes.Ints("weight_shape")[0]), features(attributes.Ints("weight_shape")[1]) {}
+
+void LinearGeometry::Check(Shapes const& inputs) const {
+    CheckRank(inputs[0], 2, "the input");
+    CheckExtent(inputs[0], 1, features, "the input");
+    Shape const output{2, {inputs[0].extents[0], filters}};
+    CheckVolume(output, "the output");
+    if (inputs.Has(1)) CheckSame(inputs[1], output, "the residual");
+}
+
+nvinfer1::DimsExprs LinearGeometry::OutputShape(nvinfer1::DimsExprs const& input,
+                                                nvinfer1::IExprBuilder& builder) const {
+    nvinfer1::DimsExprs output{};
+    output.nbDims = 2;
+    output.d[0] = input.d[0];
+    output.d[1] = Constant(filters, builder);
+    return output;
+}
+
 ConvGeometry::ConvGeometry(Attributes const& attributes)
     : filters(attributes.Ints("weight_shape")[0]),
       channels(0),
@@ -157,16 +185,16 @@ ConvGeometry::ConvGeometry(Attributes const& attributes)
       vertical(WindowOf(attributes, 0)),
       horizontal(WindowOf(attributes, 1)) {
     channels = Product(attributes.Ints("weight_shape")[1], group, "the number of channels");
+    if (channels > kMost32) throw Error("%lld input channels", Printed(channels));
     if (filters % group != 0) {
         throw Error("%lld filters do not divide into %lld groups", Printed(filters),
                     Printed(group));
     }
 }
 
-int64_t ConvGeometry::Weights() const {
+int64_t ConvGeometry::Columns() const {
     char const* const what = "the number of weights";
-    int64_t const window = Product(vertical.kernel, horizontal.kernel, what);
-    return Product(Product(filters, channels / group, what), window, what);
+    return Product(channels / group, Product(vertical.kernel, horizontal.kernel, what), what);
 }
 
 void ConvGeometry::Check(Shapes const& inputs, int residual) const {
@@ -177,13 +205,25 @@ void ConvGeometry::Check(Shapes const& inputs, int residual) const {
     int64_t const width = input.extents[3] < 0 ? -1 : horizontal.Outputs(input.extents[3]);
     Shape const output{4, {input.extents[0], filters, height, width}};
     CheckVolume(output, "the output");
-    if (!inputs.Has(residual)) return;
-    CheckRank(inputs[residual], 4, "the residual");
-    for (int axis = 0; axis < 4; ++axis) {
-        if (output.extents[axis] >= 0) {
-            CheckExtent(inputs[residual], axis, output.extents[axis], "the residual");
-        }
-    }
+    if (inputs.Has(residual)) CheckSame(inputs[residual], output, "the residual");
+}
+
+ConvShape ConvGeometry::For(Shape const& input) const {
+    auto const narrow = [](int64_t value) { return static_cast<int32_t>(value); };
+    auto const extent = [&](int axis) { return input.rank == 4 ? narrow(input.extents[axis]) : 0; };
+    Window const& v = vertical;
+    Window const& h = horizontal;
+    return ConvShape{
+        extent(0),
+        narrow(channels),
+        extent(2),
+        extent(3),
+        narrow(filters),
+        narrow(group),
+        {narrow(v.kernel), narrow(h.kernel)},
+        {narrow(v.stride), narrow(h.stride)},
+        {narrow(v.pad_before), narrow(h.pad_before), narrow(v.pad_after), narrow(h.pad_after)},
+        {narrow(v.dilation), narrow(h.dilation)}};
 }
 
 nvinfer1::DimsExprs ConvGeometry::OutputShape(nvinfer1::DimsExprs const& input,

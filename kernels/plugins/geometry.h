@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "common/convolution.h"
 #include "plugins/attributes.h"
 
 namespace edgesynth {
@@ -67,6 +68,23 @@ struct Window {
                                             nvinfer1::IExprBuilder& builder) const;
 };
 
+// The weights of a linear layer, (M, K), in the field weight_shape of a node.
+struct LinearGeometry {
+    explicit LinearGeometry(Attributes const& attributes);
+
+    int64_t filters, features;  // M, K
+
+    int64_t Columns() const { return features; }  // weights of one output
+
+    // Throws PluginError unless `inputs[0]` is (N, features), and `inputs[1]`, the residual where
+    // there is one, (N, filters).
+    void Check(Shapes const& inputs) const;
+
+    // (N, filters) of an input that Check accepted.
+    nvinfer1::DimsExprs OutputShape(nvinfer1::DimsExprs const& input,
+                                    nvinfer1::IExprBuilder& builder) const;
+};
+
 // The weights of a convolution, (M, C / group, kh, kw), and how its windows move: what the fields
 // weight_shape, strides, pads (top, left, bottom, right), dilations and group of a node say.
 struct ConvGeometry {
@@ -75,11 +93,15 @@ struct ConvGeometry {
     int64_t filters, channels, group;
     Window vertical, horizontal;
 
-    int64_t Weights() const;  // how many a dense layer has
+    int64_t Columns() const;  // weights of one output
 
     // Throws PluginError unless `inputs[0]` is (N, channels, H, W) with room for the window, and
     // `inputs[residual]`, where there is one, has the shape of the output.
-    void Check(Shapes const& inputs, int residual) const;
+    void Check(Shapes const& inputs, int residual = 1) const;
+
+    // For the launchers; of an input that Check accepted. Its samples and extents are 0 where the
+    // input has no dimensions.
+    ConvShape For(Shape const& input) const;
 
     // (N, filters, P, Q) of an input that Check accepted.
     nvinfer1::DimsExprs OutputShape(nvinfer1::DimsExprs const& input,

@@ -17,9 +17,9 @@ std::shared_ptr<Node const> Node::FromCollection(
     return std::shared_ptr<Node const>(new Node(kind, Attributes(kind.spec, collection)));
 }
 
-std::shared_ptr<Node const> Node::FromBlob(OperatorKind const& kind, void const* blob,
-                                           size_t bytes) {
-    return std::shared_ptr<Node const>(new Node(kind, Attributes(kind.spec, blob, bytes)));
+std::shared_ptr<Node const> Node::FromBlob(OperatorKind const& kind, void const* blob, size_t bytes,
+                                           ChosenType* chosen) {
+    return std::shared_ptr<Node const>(new Node(kind, Attributes(kind.spec, blob, bytes, chosen)));
 }
 
 nvinfer1::DataType Node::OutputType(int index, nvinfer1::DataType const* inputs, int count) const {
@@ -82,6 +82,11 @@ void Node::Enqueue(nvinfer1::PluginTensorDesc const* descs, void const* const* i
 void Node::CheckInputCount(int count) const {
     int const wanted = static_cast<int>(kind_.inputs.size());
     if (count != wanted) throw Error("the node has %d inputs, it takes %d", count, wanted);
+}
+
+ChosenType ChosenTypeOf(nvinfer1::PluginTensorDesc const& first_input) {
+    bool const half = first_input.type == nvinfer1::DataType::kHALF;
+    return ChosenType{true, half ? DataType::kHalf : DataType::kFloat};
 }
 
 std::vector<nvinfer1::PluginField> FieldNames(OperatorKind const& kind) {

@@ -20,13 +20,13 @@ class Node {
     static std::shared_ptr<Node const> FromCollection(
         OperatorKind const& kind, nvinfer1::PluginFieldCollection const* collection);
     static std::shared_ptr<Node const> FromBlob(OperatorKind const& kind, void const* blob,
-                                                size_t bytes);
+                                                size_t bytes, ChosenType* chosen);
 
     Node(Node const&) = delete;
     Node& operator=(Node const&) = delete;
 
     char const* Name() const { return kind_.spec.type; }
-    std::vector<uint8_t> ToBlob() const { return attributes_.ToBlob(); }
+    std::vector<uint8_t> ToBlob(ChosenType chosen) const { return attributes_.ToBlob(chosen); }
     int OutputCount() const { return static_cast<int>(kind_.outputs.size()); }
 
     // The type of output `index`; activations have that of the first input.
@@ -44,7 +44,7 @@ class Node {
     void CheckInputs(Shapes const& inputs) const;
 
     size_t WorkspaceBytes(Shapes const& inputs) const;
-    void Prepare() const { operator_->Prepare(); }
+    void Prepare(ChosenType chosen) const { operator_->Prepare(chosen); }
 
     // Throws before anything is launched, or when the launch is refused.
     void Enqueue(nvinfer1::PluginTensorDesc const* descs, void const* const* inputs,
@@ -58,6 +58,9 @@ class Node {
     Attributes const attributes_;
     std::unique_ptr<Operator const> const operator_;
 };
+
+// The type that the activations of a node with these inputs have.
+ChosenType ChosenTypeOf(nvinfer1::PluginTensorDesc const& first_input);
 
 // The names and types of the fields of `kind`, as TensorRT's parser asks for them.
 std::vector<nvinfer1::PluginField> FieldNames(OperatorKind const& kind);

@@ -59,8 +59,9 @@ class Operator {
     virtual size_t WorkspaceBytes(Shapes const& /*inputs*/) const { return 0; }
 
     // Bring the weights to the current device: called when an engine or a context is made, as a
-    // kernel's launch may neither allocate nor wait.
-    virtual void Prepare() const {}
+    // kernel's launch may neither allocate nor wait. Those whose layout depends on the type of the
+    // activations wait until that is known.
+    virtual void Prepare(ChosenType /*chosen*/) const {}
 
     // Launch on the stream of `call`, whose inputs CheckInputs accepted.
     virtual void Enqueue(Call const& call) const = 0;

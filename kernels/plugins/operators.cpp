@@ -15,9 +15,13 @@ OperatorSpec const& SpecOf(char const* type) {
 }
 
 std::vector<OperatorKind const*> const& Operators() {
-    static std::vector<OperatorKind const*> const operators = {
-        &ExitGateKind(),
-    };
+    static std::vector<OperatorKind const*> const operators = [] {
+        std::vector<OperatorKind const*> found;
+        for (auto const* const kinds : {&SparseKinds(), &PackedKinds(), &ExitGateKinds()}) {
+            for (OperatorKind const& kind : *kinds) found.push_back(&kind);
+        }
+        return found;
+    }();
     return operators;
 }
 

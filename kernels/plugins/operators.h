@@ -8,7 +8,10 @@
 namespace edgesynth {
 namespace plugins {
 
-OperatorKind const& ExitGateKind();
+// Each in the file of its name.
+std::vector<OperatorKind> const& ExitGateKinds();
+std::vector<OperatorKind> const& PackedKinds();
+std::vector<OperatorKind> const& SparseKinds();
 
 // All of them, in the order in which they are registered.
 std::vector<OperatorKind const*> const& Operators();

@@ -14,6 +14,7 @@ using nvinfer1::PluginTensorDesc;
 namespace {
 
 constexpr int32_t kFailed = 1;  // what TensorRT takes for an error
+constexpr ChosenType kNotChosen{false, DataType::kFloat};
 
 }  // namespace
 
@@ -59,13 +60,14 @@ void PluginV2::configurePlugin(nvinfer1::DynamicPluginTensorDesc const* inputs, 
     // what is wrong here is told here, and enqueue refuses it
     Guarded(Name(), 0, [&] {
         node_->CheckInputs(Shapes(inputs, input_count));
+        chosen_ = ChosenTypeOf(inputs[0].desc);
         return 0;
     });
 }
 
 int32_t PluginV2::initialize() noexcept {
     return Guarded(Name(), kFailed, [&] {
-        node_->Prepare();
+        node_->Prepare(chosen_);
         return 0;
     });
 }
@@ -87,13 +89,13 @@ int32_t PluginV2::enqueue(PluginTensorDesc const* input_descs,
 }
 
 size_t PluginV2::getSerializationSize() const noexcept {
-    return Guarded<size_t>(Name(), 0, [&] { return node_->ToBlob().size(); });
+    return Guarded<size_t>(Name(), 0, [&] { return node_->ToBlob(chosen_).size(); });
 }
 
 void PluginV2::serialize(void* buffer) const noexcept {
     Guarded(Name(), 0, [&] {
         CheckGiven(buffer, "buffer");
-        std::vector<uint8_t> const blob = node_->ToBlob();
+        std::vector<uint8_t> const blob = node_->ToBlob(chosen_);
         std::memcpy(buffer, blob.data(), blob.size());
         return 0;
     });
@@ -107,14 +109,16 @@ CreatorV2::CreatorV2(OperatorKind const& kind)
 nvinfer1::IPluginV2* CreatorV2::createPlugin(
     char const* /*name*/, nvinfer1::PluginFieldCollection const* fields) noexcept {
     return Guarded<PluginV2*>(kind_.spec.type, nullptr, [&] {
-        return new PluginV2(Node::FromCollection(kind_, fields), namespace_);
+        return new PluginV2(Node::FromCollection(kind_, fields), kNotChosen, namespace_);
     });
 }
 
 nvinfer1::IPluginV2* CreatorV2::deserializePlugin(char const* /*name*/, void const* data,
                                                   size_t bytes) noexcept {
     return Guarded<PluginV2*>(kind_.spec.type, nullptr, [&] {
-        return new PluginV2(Node::FromBlob(kind_, data, bytes), namespace_);
+        ChosenType chosen = kNotChosen;
+        std::shared_ptr<Node const> node = Node::FromBlob(kind_, data, bytes, &chosen);
+        return new PluginV2(std::move(node), chosen, namespace_);
     });
 }
 

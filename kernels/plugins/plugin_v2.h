@@ -14,8 +14,8 @@ namespace plugins {
 
 class PluginV2 final : public nvinfer1::IPluginV2DynamicExt {
   public:
-    PluginV2(std::shared_ptr<Node const> node, std::string plugin_namespace)
-        : node_(std::move(node)), namespace_(std::move(plugin_namespace)) {}
+    PluginV2(std::shared_ptr<Node const> node, ChosenType chosen, std::string plugin_namespace)
+        : node_(std::move(node)), chosen_(chosen), namespace_(std::move(plugin_namespace)) {}
 
     nvinfer1::IPluginV2DynamicExt* clone() const noexcept override;
     void destroy() noexcept override { delete this; }
@@ -54,6 +54,7 @@ class PluginV2 final : public nvinfer1::IPluginV2DynamicExt {
     char const* Name() const { return node_->Name(); }
 
     std::shared_ptr<Node const> node_;
+    ChosenType chosen_;
     std::string namespace_;
 };
 

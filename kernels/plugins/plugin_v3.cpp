@@ -20,6 +20,7 @@ using nvinfer1::PluginTensorDesc;
 namespace {
 
 constexpr int32_t kFailed = 1;
+constexpr ChosenType kNotChosen{false, DataType::kFloat};
 constexpr char const* kBlobField = "edgesynth";
 
 PluginField const& FindBlob(PluginFieldCollection const* fields) {
@@ -49,7 +50,7 @@ nvinfer1::IPluginCapability* PluginV3::getCapabilityInterface(PluginCapabilityTy
 }
 
 nvinfer1::IPluginV3* PluginV3::clone() noexcept {
-    return Guarded<PluginV3*>(Name(), nullptr, [&] { return new PluginV3(node_); });
+    return Guarded<PluginV3*>(Name(), nullptr, [&] { return new PluginV3(node_, chosen_); });
 }
 
 int32_t PluginV3::getOutputDataTypes(nvinfer1::DataType* outputs, int32_t output_count,
@@ -92,6 +93,7 @@ int32_t PluginV3::configurePlugin(DynamicPluginTensorDesc const* inputs, int32_t
                                   int32_t /*output_count*/) noexcept {
     return Guarded(Name(), kFailed, [&] {
         node_->CheckInputs(Shapes(inputs, input_count));
+        chosen_ = ChosenTypeOf(inputs[0].desc);
         return 0;
     });
 }
@@ -108,7 +110,8 @@ int32_t PluginV3::onShapeChange(PluginTensorDesc const* inputs, int32_t input_co
                                 int32_t /*output_count*/) noexcept {
     return Guarded(Name(), kFailed, [&] {
         node_->CheckInputs(Shapes(inputs, input_count));
-        node_->Prepare();  // outside of the builder's timing, and before any launch
+        chosen_ = ChosenTypeOf(inputs[0]);
+        node_->Prepare(chosen_);  // outside of the builder's timing, and before any launch
         return 0;
     });
 }
@@ -125,14 +128,14 @@ int32_t PluginV3::enqueue(PluginTensorDesc const* input_descs,
 nvinfer1::IPluginV3* PluginV3::attachToContext(
     nvinfer1::IPluginResourceContext* /*context*/) noexcept {
     return Guarded<PluginV3*>(Name(), nullptr, [&] {
-        node_->Prepare();
-        return new PluginV3(node_);
+        node_->Prepare(chosen_);
+        return new PluginV3(node_, chosen_);
     });
 }
 
 PluginFieldCollection const* PluginV3::getFieldsToSerialize() noexcept {
     return Guarded<PluginFieldCollection const*>(Name(), nullptr, [&] {
-        blob_ = node_->ToBlob();
+        blob_ = node_->ToBlob(chosen_);
         if (blob_.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
             throw Error("its weights take %zu bytes, TensorRT's fields hold 2^31 - 1",
                         blob_.size());
@@ -154,11 +157,13 @@ nvinfer1::IPluginV3* CreatorV3::createPlugin(char const* /*name*/,
                                              nvinfer1::TensorRTPhase phase) noexcept {
     return Guarded<PluginV3*>(kind_.spec.type, nullptr, [&] {
         if (phase == nvinfer1::TensorRTPhase::kBUILD) {
-            return new PluginV3(Node::FromCollection(kind_, fields));
+            return new PluginV3(Node::FromCollection(kind_, fields), kNotChosen);
         }
         PluginField const& blob = FindBlob(fields);
         size_t const bytes = static_cast<size_t>(blob.length);
-        return new PluginV3(Node::FromBlob(kind_, blob.data, bytes));
+        ChosenType chosen = kNotChosen;
+        std::shared_ptr<Node const> node = Node::FromBlob(kind_, blob.data, bytes, &chosen);
+        return new PluginV3(std::move(node), chosen);
     });
 }
 

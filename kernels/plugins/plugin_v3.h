@@ -16,7 +16,8 @@ class PluginV3 final : public nvinfer1::IPluginV3,
                        public nvinfer1::IPluginV3OneBuild,
                        public nvinfer1::IPluginV3OneRuntime {
   public:
-    explicit PluginV3(std::shared_ptr<Node const> node) : node_(std::move(node)) {}
+    PluginV3(std::shared_ptr<Node const> node, ChosenType chosen)
+        : node_(std::move(node)), chosen_(chosen) {}
 
     nvinfer1::IPluginCapability* getCapabilityInterface(
         nvinfer1::PluginCapabilityType type) noexcept override;
@@ -58,6 +59,7 @@ class PluginV3 final : public nvinfer1::IPluginV3,
     char const* Name() const { return node_->Name(); }
 
     std::shared_ptr<Node const> node_;
+    ChosenType chosen_;
     std::vector<uint8_t> blob_;
     nvinfer1::PluginField blob_field_;
     nvinfer1::PluginFieldCollection serialized_{};

@@ -48,9 +48,9 @@ void Check(ShellKind const& shell, int32_t policy, edgesynth::DataType type, flo
     NodeFields const node = {{{"classes", {kClasses}}, {"policy", {policy}}},
                              {{"gate_weights", weights}, {"gate_bias", {-0.5f}}}};
     FieldCollection fields(node);
-    auto plugin = shell.create(ExitGateKind(), fields.Get());
+    auto plugin = shell.create(*Find("EsExitGate"), fields.Get());
     auto const blob = plugin->Serialize();
-    plugin = shell.restore(ExitGateKind(), blob.data(), blob.size());  // as an engine would
+    plugin = shell.restore(*Find("EsExitGate"), blob.data(), blob.size());  // as an engine would
     std::vector<double> const logits = testing::RoundTo(type, Logits());
     Outputs outputs;
     ES_EXPECT(Run(*plugin, Activations(type, logits), threshold, outputs), "%s",

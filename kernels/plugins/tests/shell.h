@@ -29,8 +29,10 @@ class Shell {
     virtual bool Accepts(int position, Descs const& tensors, int inputs) = 0;
     virtual void Configure(Descs const& inputs, Descs const& outputs) = 0;
     virtual size_t WorkspaceBytes(Descs const& inputs, Descs const& outputs) = 0;
-    // An engine or a context is made of it: false when it fails.
+    // It is configured and an engine is made of it: false when it fails.
     virtual bool Prepare(Descs const& inputs, Descs const& outputs) = 0;
+    // A plugin that was restored becomes part of a context, before any shape is known.
+    virtual bool PrepareRestored() = 0;
     virtual bool Enqueue(Descs const& inputs, Descs const& outputs, void const* const* input_data,
                          void* const* output_data, void* workspace) = 0;
     // Every method with null pointers and impossible counts.

@@ -64,6 +64,9 @@ struct Sample {
     std::vector<std::pair<char const*, NodeFields>> wrong_fields;
 };
 
+// The operator of this type.
+OperatorKind const* Find(std::string const& type);
+
 // One or more for every operator of the library.
 std::vector<Sample> const& Samples();
 
