@@ -22,7 +22,8 @@ def unpack(words, bits, columns):
     """The codes in `words`, int32 of shape (rows, `words_per_row`), as int8 (rows, columns)."""
     unsigned = np.ascontiguousarray(words, np.int32).view(np.uint32).astype(np.int64)
     fields = (unsigned[:, :, None, None] >> field_shifts(bits)) & ((1 << bits) - 1)
-    codes = fields.reshape(words.shape[0], -1)[:, :columns] - (1 << (bits - 1))
+    rows, count = words.shape
+    codes = fields.reshape(rows, count * codes_per_word(bits))[:, :columns] - (1 << (bits - 1))
     return codes.astype(np.int8)
 
 

@@ -74,7 +74,7 @@ def test_a_missing_library_is_an_error(version, monkeypatch, library, tmp_path, 
             MissingError, match="no plugin for operator EsExitGate version 1 is"
         ) as e:
             TensorRTBackend(cache=cache).open(bundle, operators=operators)
-        assert "cmake -S kernels" in str(e.value) and "libedgesynth_plugins.so" in str(e.value)
+        assert "docker/build-plugins.sh kernels" in str(e.value) and "libedgesynth_plugins.so" in str(e.value)
     assert not parsed(world)
 
 

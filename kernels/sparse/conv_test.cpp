@@ -1,0 +1,217 @@
+#include <cmath>
+#include <limits>
+
+#include "sparse/problem.h"
+#include "sparse/tile.h"
+
+namespace edgesynth {
+namespace {
+
+constexpr DataType kTypes[] = {DataType::kFloat, DataType::kHalf};
+
+struct Case {
+    ConvShape shape;
+    double sparsity;
+    char const* why;
+};
+
+// samples, channels, height, width, filters, group, kernel, strides, pads, dilations
+Case const kCases[] = {
+    {{1, 1, 1, 1, 1, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}}, 0.0, "one weight, one pixel"},
+    {{1, 3, 5, 5, 9, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}, 1.0, "all weights are zero"},
+    {{1, 1, 28, 28, 20, 1, {5, 5}, {1, 1}, {0, 0, 0, 0}, {1, 1}}, 0.34, "LeNet-5 conv1"},
+    {{1, 20, 12, 12, 50, 1, {5, 5}, {1, 1}, {0, 0, 0, 0}, {1, 1}}, 0.88, "LeNet-5 conv2"},
+    {{1, 3, 51, 51, 16, 1, {11, 11}, {4, 4}, {2, 2, 2, 2}, {1, 1}},
+     0.16,
+     "AlexNet conv1 at a quarter of its size: stride 4, columns in four phases"},
+    {{1, 48, 13, 13, 32, 2, {5, 5}, {1, 1}, {2, 2, 2, 2}, {1, 1}},
+     0.62,
+     "AlexNet conv2, two groups"},
+    {{1, 64, 13, 13, 40, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}},
+     0.65,
+     "AlexNet conv3: 13 x 13 outputs, four panels"},
+    {{1, 16, 28, 28, 32, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}, 0.78, "VGG-16 conv3, narrower"},
+    {{1, 96, 14, 14, 40, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}, 0.95, "VGG-16 conv5, narrower"},
+    {{1, 100, 14, 14, 36, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}},
+     0.90,
+     "GoogLeNet inception 1x1: 196 pixels in rows of 32, the last one partial"},
+    {{1, 16, 14, 14, 24, 1, {5, 5}, {1, 1}, {2, 2, 2, 2}, {1, 1}}, 0.9, "GoogLeNet 5x5"},
+    {{1, 3, 45, 45, 16, 1, {7, 7}, {2, 2}, {3, 3, 3, 3}, {1, 1}},
+     0.5,
+     "ResNet-50 conv1 at a fifth of its size: stride 2, two phases"},
+    {{1, 64, 7, 7, 70, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}},
+     0.9,
+     "ResNet-50 stage 5: 49 outputs, one position to a lane"},
+    {{1, 130, 7, 7, 65, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}},
+     0.95,
+     "ResNet-50 1x1 in stage 5: one slot in its second block"},
+    {{1, 32, 14, 14, 32, 1, {1, 1}, {2, 2}, {0, 0, 0, 0}, {1, 1}},
+     0.8,
+     "ResNet-50 shortcut: 1x1 with stride 2"},
+    {{1, 24, 26, 26, 18, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}, 0.9, "YOLOv2 26 x 26"},
+    {{1, 40, 13, 13, 25, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}}, 0.99, "YOLOv2's last layer"},
+    {{2, 12, 9, 40, 16, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}},
+     0.8,
+     "two images, wider than a tile"},
+    {{1, 8, 20, 3, 8, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}, 0.5, "narrower than any tile"},
+    {{1, 8, 9, 9, 8, 1, {3, 2}, {2, 1}, {0, 1, 2, 3}, {1, 1}},
+     0.5,
+     "nothing is symmetric: kernel, strides, pads"},
+    {{1, 8, 17, 17, 8, 1, {3, 3}, {1, 1}, {2, 2, 2, 2}, {2, 2}}, 0.7, "dilation 2"},
+    {{1, 8, 17, 17, 8, 1, {3, 3}, {3, 2}, {3, 2, 3, 2}, {2, 3}}, 0.7, "dilation beside stride"},
+    {{1, 8, 150, 4, 8, 1, {3, 1}, {1, 1}, {0, 0, 0, 0}, {70, 1}},
+     0.7,
+     "dilation 70: no tile fits into shared memory"},
+    {{1, 2, 40, 40, 8, 1, {33, 33}, {1, 1}, {0, 0, 0, 0}, {1, 1}},
+     0.95,
+     "more taps than a panel has columns"},
+    {{1, 12, 8, 8, 12, 12, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}, 0.3, "depthwise"},
+    {{2, 12, 8, 8, 24, 3, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}},
+     0.5,
+     "the fewest filters in a group that share their input"},
+    {{1, 8, 6, 6, 8, 1, {1, 1}, {1, 1}, {1, 1, 1, 1}, {1, 1}}, 0.5, "1x1 with padding"},
+    {{1, 4, 3, 3, 8, 1, {3, 3}, {5, 5}, {0, 0, 0, 0}, {1, 1}},
+     0.5,
+     "a stride beyond the input: one output"},
+    {{1, 4, 1, 1, 8, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}, 0.5, "almost nothing but padding"},
+    {{1, 2, 4, 4, 8, 1, {3, 3}, {1, 1}, {9, 9, 9, 9}, {1, 1}},
+     0.5,
+     "windows that see padding only"},
+};
+
+void Check(SparseProblem const& problem, std::string const& why) {
+    ReferenceSums const expected = ReferenceSparse(problem.shape, problem.weights, problem.bias,
+                                                   problem.x, problem.residual, problem.activation);
+    ConvShape const& shape = problem.shape;
+    std::string const name =
+        testing::Format("%s, %d x %d x %d x %d, %d filters %d x %d (%s)",
+                        testing::Name(problem.type), shape.samples, shape.channels, shape.height,
+                        shape.width, shape.filters, shape.kernel[0], shape.kernel[1], why.c_str());
+    testing::ForEveryOrder(name, [&] {
+        SparseLayer const layer(problem);
+        ES_EXPECT_CUDA(layer.Launch(nullptr));
+        ES_EXPECT_CLOSE("y", layer.Output(), expected.y, expected.magnitude,
+                        SparseTolerance(problem));
+    });
+}
+
+ES_TEST(SparseConvMatchesReference) {
+    for (Case const& one : kCases) {
+        for (DataType const type : kTypes) {
+            Check(MakeSparseProblem(one.shape, false, one.sparsity, type, 0, 1), one.why);
+        }
+    }
+}
+
+ConvShape RandomShape(testing::Random* random) {
+    auto const draw = [random](int64_t low, int64_t high) {
+        return static_cast<int32_t>(random->Integer(low, high));
+    };
+    while (true) {
+        int32_t const group = random->Chance(0.7) ? 1 : draw(2, 3);
+        ConvShape const shape{draw(1, 2),
+                              group * draw(1, 12),
+                              draw(1, 24),
+                              draw(1, 40),
+                              group * draw(1, 40),
+                              group,
+                              {draw(1, 5), draw(1, 5)},
+                              {draw(1, 3), draw(1, 3)},
+                              {draw(0, 3), draw(0, 3), draw(0, 3), draw(0, 3)},
+                              {draw(1, 3), draw(1, 3)}};
+        if (IsValid(shape)) return shape;
+    }
+}
+
+ES_TEST(SparseConvRandomShapes) {
+    testing::Random random(2);
+    for (int i = 0; i < 40; ++i) {
+        ConvShape const shape = RandomShape(&random);
+        Check(MakeSparseProblem(shape, false, random.Uniform(), kTypes[random.Integer(0, 1)],
+                                static_cast<int>(random.Integer(0, 3)), random.Next()),
+              "random");
+    }
+}
+
+// An input that no weight of a filter reads must not reach it, and padding is no input.
+ES_TEST(SparseConvKeepsOddInputsApart) {
+    for (DataType const type : kTypes) {
+        ConvShape const shape{1, 4, 6, 6, 9, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}};
+        SparseProblem problem = MakeSparseProblem(shape, false, 0.9, type, 1, 3);
+        problem.x[0] = std::numeric_limits<double>::infinity();
+        problem.x[80] = std::nan("");
+        Check(problem, "infinity and NaN in x");
+    }
+}
+
+// Every kernel and every tile is met by the cases above, or they would prove less than they say.
+ES_TEST(SparseConvCasesMeetEveryTile) {
+    bool met[5][33] = {};
+    bool direct = false;
+    for (Case const& one : kCases) {
+        for (DataType const type : kTypes) {
+            SparsePacked const packed =
+                PackProblem(MakeSparseProblem(one.shape, false, one.sparsity, type, 0, 1));
+            SparseConvTile const tile = ChooseTile(one.shape, packed.layout);
+            met[tile.positions][tile.width] = true;
+            direct = direct || tile.width == 0;
+        }
+    }
+    ES_EXPECT(direct, "no case takes the direct kernel");
+    for (int const width : {8, 16, 32}) {
+        for (int const positions : {1, 4}) {
+            ES_EXPECT(met[positions][width], "no case has a tile %d wide with %d outputs to a lane",
+                      width, positions);
+        }
+    }
+}
+
+ES_TEST(SparseConvRefusesWrongParameters) {
+    ConvShape const shape{1, 4, 6, 6, 8, 2, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}};
+    SparseProblem const problem = MakeSparseProblem(shape, false, 0.5, DataType::kHalf, 0, 4);
+    SparseLayer const layer(problem);
+    SparseOperands const good = layer.Operands();
+    auto const refused = [](SparseOperands const& operands, ConvShape const& wrong) {
+        cudaError_t const status = LaunchSparseConv(operands, wrong, nullptr);
+        cudaGetLastError();
+        return status == cudaErrorInvalidValue;
+    };
+    struct {
+        void (*change)(ConvShape*);
+        char const* why;
+    } const changes[] = {
+        {[](ConvShape* s) { s->samples = -1; }, "negative batch"},
+        {[](ConvShape* s) { s->group = 0; }, "no group"},
+        {[](ConvShape* s) { s->group = 3; }, "a group that divides nothing"},
+        {[](ConvShape* s) { s->group = 1; }, "a group that the weights do not have"},
+        {[](ConvShape* s) { s->height = 0; }, "no rows"},
+        {[](ConvShape* s) { s->strides[1] = 0; }, "stride 0"},
+        {[](ConvShape* s) { s->dilations[0] = 0; }, "dilation 0"},
+        {[](ConvShape* s) { s->pads[2] = -1; }, "negative padding"},
+        {[](ConvShape* s) { s->dilations[0] = 9; }, "a window that does not fit"},
+        {[](ConvShape* s) { s->filters = 16; }, "filters that the weights do not have"},
+        {[](ConvShape* s) { s->kernel[0] = 1; }, "a kernel that the weights do not have"},
+        {[](ConvShape* s) { s->height = s->width = 1 << 20; }, "a plane of 2^40 elements"},
+        {[](ConvShape* s) { s->pads[0] = s->pads[2] = s->pads[1] = s->pads[3] = 1 << 20; },
+         "an output plane of 2^42 elements"},
+        {[](ConvShape* s) { s->pads[1] = INT32_MAX; }, "padding that overflows"},
+        {[](ConvShape* s) { s->dilations[1] = INT32_MAX; }, "a window that overflows"},
+    };
+    for (auto const& one : changes) {
+        ConvShape wrong = shape;
+        one.change(&wrong);
+        ES_EXPECT(refused(good, wrong), "%s", one.why);
+    }
+    SparseOperands wrong = good;
+    wrong.y = nullptr;
+    ES_EXPECT(refused(wrong, shape), "no output");
+    wrong = good;
+    wrong.layout.vector = 4;
+    ES_EXPECT(refused(wrong, shape), "the layout of a linear layer");
+    ConvShape empty = shape;
+    empty.samples = 0;
+    ES_EXPECT(LaunchSparseConv(good, empty, nullptr) == cudaSuccess, "an empty batch");
+}
+
+}  // namespace
+}  // namespace edgesynth
