@@ -228,6 +228,7 @@ def test_the_document_is_what_its_schema_says():
     assert msgspec.json.decode(text, type=type(examination)) == examination
 
 
+@pytest.mark.timeout(1200)  # it may have to build the library
 def test_the_plugin_library_says_what_it_holds(bare):
     path = build("host") / "libedgesynth_plugins_host.so"
     found = by_name(dataclasses.replace(bare, plugins=lambda: [path]))["plugin library"]

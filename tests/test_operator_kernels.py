@@ -20,6 +20,8 @@ from operator_comparison import assert_equal
 
 ROOT = Path(__file__).parents[1]
 
+pytestmark = pytest.mark.timeout(1200)  # the first test builds the kernels
+
 
 @pytest.fixture(scope="module")
 def library() -> Iterator[native.Library]:
