@@ -80,7 +80,7 @@ __device__ __forceinline__ void MultiplyWord(uint4 words, uint32_t const* x, int
 
 // grid: x has a block for every 4 kLinearWarps rows, y one for every kSamples samples.
 template <typename T, int kBits, int kSamples>
-__global__ void __launch_bounds__(kLinearWarps* kWarpSize)
+__global__ void __launch_bounds__(kLinearWarps* kWarpSize, kSamples == 1 ? 3 : 2)
     PackedLinearKernel(PackedLinear layer, T const* x, T const* residual, T* y) {
     static_assert(kSamples * kRowsTogether <= kWarpSize, "every result has a lane that writes it");
     using Tile = LinearTile<T, kBits>;
