@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The kernels on the GPU of this machine:
 #   kernels/gpu.sh test     every test, then again under each tool of compute-sanitizer
-#   kernels/gpu.sh bench    every benchmark; results go to benchmarks/results/
+#   kernels/gpu.sh bench    every benchmark, and libraries on the same layers, to benchmarks/results/
 # Without a GPU or nvcc it says so in one line and ends with 0. ES_ARCHITECTURES=62 overrides what
 # is found.
 set -euo pipefail
@@ -67,6 +67,22 @@ run_tests() {
     done
 }
 
+# The same layers by cuBLAS, cuDNN and cuSPARSE, where PyTorch with CUDA is installed.
+run_libraries() {
+    local python script name
+    python=$(for each in .venv/bin/python python3; do
+        "$each" -c 'import torch; raise SystemExit(not torch.cuda.is_available())' 2>/dev/null &&
+            echo "$each" && break
+    done) || { echo "skipped: no PyTorch with CUDA, so no comparison with libraries" && return; }
+    for script in kernels/*/*_libraries.py; do
+        [ -e "$script" ] || continue
+        name=$(basename "$script" _libraries.py)
+        echo "=== libraries on the layers of $name"
+        rm -f "$1/libraries-$name.jsonl"
+        "$python" "$script" "$1/libraries-$name.jsonl"
+    done
+}
+
 run_benchmarks() {
     local benchmark results name
     results=benchmarks/results
@@ -81,6 +97,7 @@ run_benchmarks() {
     "${PYTHON:-python3}" kernels/dense_benchmark.py "$results/kernels-dense.jsonl"
     nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem --format=csv \
         >$results/kernels-gpu.csv 2>/dev/null || true
+    run_libraries $results
 }
 
 mkdir -p build/kernels

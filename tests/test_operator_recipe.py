@@ -69,10 +69,22 @@ EDITS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.mark.timeout(900)
+def test_the_recipe_makes_an_operator(tmp_path: Path) -> None:
+    """One test, so that one process makes the copy and builds it."""
+    copy = tmp_path / "edgesynth"
+    _follow_the_recipe(copy)
+    _function_equals_reference_and_all_files_are_there(copy)
+    build = _build(copy)
+    assert "0 failed" in _run(build, build / "scale_test")
+    assert "right" in _run(build, build / "scale_benchmark", "--smoke")
+    _kernel_keeps_its_budget_on_the_boards(copy, build)
+    _python_runs_it_by_every_face(copy)
+    _the_plugin_compiles(copy)
+
+
+def _follow_the_recipe(folder: Path) -> None:
     """The repository with the steps of the recipe done."""
-    folder = tmp_path_factory.mktemp("recipe") / "edgesynth"
     tests = shutil.ignore_patterns("data", "__pycache__")
     for name in ("edgesynth", "deploy", "kernels", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=tests)
@@ -84,12 +96,10 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert before in whole, f"{name} has no {before!r}: the recipe has changed"
         path.write_text(whole.replace(before, text + before, 1), "utf-8")
     _run(folder, sys.executable, "-m", "edgesynth.operators.fields")
-    return folder
 
 
-@pytest.fixture(scope="module")
-def build(copy: Path) -> Path:
-    """An emulated build of this operator alone."""
+def _build(copy: Path) -> Path:
+    """The emulated build of this operator alone."""
     if shutil.which("cmake") is None or shutil.which("g++") is None:
         pytest.skip("no cmake or g++ on this machine; sudo apt-get install cmake g++ make")
     options = ["-DES_EMULATION=ON", "-DES_ONLY=scale", "-DES_BENCHMARKS=ON"]
@@ -111,25 +121,20 @@ def _run(folder: Path, *words: str | Path) -> str:
     return done.stdout
 
 
-def test_function_equals_reference_and_all_files_are_there(copy: Path) -> None:
+def _function_equals_reference_and_all_files_are_there(copy: Path) -> None:
     files = ["tests/test_operators.py", "tests/test_kernels_style.py"]
     pytest_words = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
     output = _run(copy, *pytest_words, *files, "-k", "Scale or scale or header")
     assert " passed" in output
 
 
-def test_kernel_equals_reference(build: Path) -> None:
-    assert "0 failed" in _run(build, build / "scale_test")
-    assert "right" in _run(build, build / "scale_benchmark", "--smoke")
-
-
-def test_kernel_keeps_its_budget_on_the_boards(copy: Path, build: Path) -> None:
+def _kernel_keeps_its_budget_on_the_boards(copy: Path, build: Path) -> None:
     gate = [sys.executable, "kernels/kernel_resources.py", build, "--operator", "scale"]
     report = _run(copy, *gate, "--tools", tools())
     assert "ScaleKernel<__half>" in report
 
 
-def test_python_runs_it_by_every_face(copy: Path, build: Path) -> None:
+def _python_runs_it_by_every_face(copy: Path) -> None:
     script = """
 import torch
 from edgesynth.operators import run
@@ -141,7 +146,7 @@ for backend in ("torch", "onnxruntime", "host"):
     _run(copy, sys.executable, "-c", script)
 
 
-def test_the_plugin_compiles(copy: Path) -> None:
+def _the_plugin_compiles(copy: Path) -> None:
     if shutil.which("g++") is None:
         pytest.skip("no g++ on this machine; sudo apt-get install g++")
     headers = [

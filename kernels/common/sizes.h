@@ -13,7 +13,8 @@
 
 namespace edgesynth {
 
-// ceil(a / b), without overflow near the type's limit. For a >= 0 and b > 0 only: check sizes first.
+// ceil(a / b), without overflow near the type's limit. For a >= 0 and b > 0 only: check sizes
+// first.
 template <typename T>
 ES_HOST_DEVICE constexpr T DivUp(T a, T b) {
     return a / b + (a % b != 0 ? 1 : 0);

@@ -19,17 +19,14 @@ ES_ENTRY int32_t es_exit_gate_host(int32_t type, int64_t const* shape, void cons
     Staged exits(words, &error), labels(words, &error), confidences(words, &error);
     Staged staying(words, &error), number(4, &error);
     if (!error.Ok()) return error.Get();
-    edgesynth::ExitGate const gate{static_cast<int32_t>(samples),
-                                   classes,
-                                   data,
-                                   static_cast<edgesynth::ExitPolicy>(policy),
-                                   weights.As<float>(),
-                                   gate_bias};
-    edgesynth::ExitGateOutputs const outputs{
-        exits.As<int32_t>(),   labels.As<int32_t>(), confidences.As<float>(),
-        staying.As<int32_t>(), number.As<int32_t>(), nullptr};
-    error.Note(edgesynth::LaunchExitGate(gate, inputs.As<void>(), limit.As<float>(), outputs,
-                                         nullptr));
+    edgesynth::ExitGate const gate{
+        static_cast<int32_t>(samples), classes,  data, static_cast<edgesynth::ExitPolicy>(policy),
+        weights.As<float>(),           gate_bias};
+    edgesynth::ExitGateOutputs const outputs{exits.As<int32_t>(),     labels.As<int32_t>(),
+                                             confidences.As<float>(), staying.As<int32_t>(),
+                                             number.As<int32_t>(),    nullptr};
+    error.Note(
+        edgesynth::LaunchExitGate(gate, inputs.As<void>(), limit.As<float>(), outputs, nullptr));
     error.Note(cudaDeviceSynchronize());
     exits.CopyTo(exit);
     labels.CopyTo(label);
