@@ -93,8 +93,6 @@ run_benchmarks() {
         rm -f "$results/kernels-$name.jsonl"
         "$benchmark" --json "$results/kernels-$name.jsonl"
     done
-    echo "=== dense rivals"
-    "${PYTHON:-python3}" kernels/dense_benchmark.py "$results/kernels-dense.jsonl"
     nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem --format=csv \
         >$results/kernels-gpu.csv 2>/dev/null || true
     run_libraries $results

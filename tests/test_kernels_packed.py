@@ -89,7 +89,7 @@ def test_rooflines_follow_from_bytes_and_the_boards() -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_dense_rivals_need_a_gpu() -> None:
     done = subprocess.run(
-        [sys.executable, KERNELS / "dense_benchmark.py", "unused"],
+        [sys.executable, KERNELS / "packed" / "packed_libraries.py", "unused"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == "skipped: PyTorch sees no NVIDIA GPU on this machine\n"

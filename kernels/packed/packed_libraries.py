@@ -1,6 +1,6 @@
 """The layers of testing/layers.h by cuBLAS and cuDNN, through PyTorch, on this machine's GPU.
 
-    python kernels/dense_benchmark.py FILE      one JSON object per line, as the benchmarks write
+    python kernels/packed/packed_libraries.py FILE      one JSON object per line, as the benchmarks write
 
 The rivals of the packed and sparse layers: batch 1, fp32 and fp16, best algorithm (cuDNN searches),
 cold cache, median of 100 runs. Without torch or a GPU it says so in one line and ends with 0.
@@ -14,8 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-KERNELS = Path(__file__).resolve().parent
-sys.path.insert(0, str(KERNELS))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from layers import Layer, read_layers  # noqa: E402
 
@@ -85,7 +84,7 @@ def result(torch: Any, layer: Layer, dtype: Any, times: list[float]) -> dict[str
 def main(words: list[str]) -> int:
     """The command line."""
     if len(words) != 1:
-        print("usage: python kernels/dense_benchmark.py FILE", file=sys.stderr)
+        print("usage: python kernels/packed/packed_libraries.py FILE", file=sys.stderr)
         return 2
     try:
         import torch
