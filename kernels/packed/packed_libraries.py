@@ -1,6 +1,6 @@
 """The layers of testing/layers.h by cuBLAS and cuDNN, through PyTorch, on this machine's GPU.
 
-    python kernels/packed/packed_libraries.py FILE      one JSON object per line, as the benchmarks write
+    python kernels/packed/packed_libraries.py FILE     one JSON object per line, as benchmarks write
 
 The rivals of the packed and sparse layers: batch 1, fp32 and fp16, best algorithm (cuDNN searches),
 cold cache, median of 100 runs. Without torch or a GPU it says so in one line and ends with 0.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from layers import Layer, read_layers  # noqa: E402
+from layers import Layer, read_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
