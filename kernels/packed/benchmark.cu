@@ -1,5 +1,5 @@
 // Packed layers of well-known networks at batch 1, in every width. Dense times of the same layers
-// come from packed/benchmark_dense.py.
+// come from packed_libraries.py.
 #include <algorithm>
 #include <cmath>
 

@@ -31,22 +31,21 @@ struct ConvTask {
 template <typename T, int kBits, int kPixels>
 struct ConvTile {
     static_assert(IsPackedWidth(kBits), "packing.py lays out codes of 2, 3, 4 and 8 bits only");
-    static constexpr int kWords = kBits == 8 ? 4 : 2;  // of a filter, in one step
     static constexpr int kCodes = CodesPerWord(kBits);
-    static constexpr int kColumns = kWords * kCodes;
     static constexpr int kWordOperands = kCodes / Operand<T>::kStep;
+    // Of a filter, in one step: about as many as give 16 rows of shared memory.
+    static constexpr int kWords = kBits == 8 ? 4 : kWordOperands >= 16 ? 1 : 2;
+    static constexpr int kColumns = kWords * kCodes;
     static constexpr int kOperands = kColumns / Operand<T>::kStep;
     static constexpr int kThreadPixels = kPixels == kWidePixels ? 4 : 2;
     static constexpr int kThreadFilters = kConvFilters * kPixels / kConvThreads / kThreadPixels;
     static constexpr int kPixelThreads = kPixels / kThreadPixels;
-    static constexpr int kWordLoads = kConvFilters * kWords / kConvThreads;
+    static constexpr int kWordLoads = DivUp(kConvFilters * kWords, kConvThreads);
     static constexpr int kGatherStep = kConvThreads / kPixels;
     static constexpr int kGathers = DivUp(kOperands, kGatherStep);
     static constexpr int kStepsUnflushed = kMostUnflushed / kColumns;
 
     static_assert(kConvThreads % kPixels == 0, "a thread gathers for the same pixel in every step");
-    static_assert(kConvFilters * kWords % kConvThreads == 0,
-                  "all threads unpack the same number of words");
     static_assert(kPixelThreads * (kConvFilters / kThreadFilters) == kConvThreads,
                   "the rectangles of all threads cover the block's results exactly once");
     static_assert(kColumns <= kConvThreads, "one thread works out each column's tap");
@@ -58,17 +57,20 @@ constexpr int32_t kOutside = 1 << 30;
 static_assert(kOutside - kConvExtentLimit > kConvExtentLimit,
               "a coordinate outside stays outside when a pad is subtracted from it");
 
-// Of `column`: x how far into the group's channels, y and z how far down and right in the window.
+// Of `column`: y and z how far down and right in the window, x how far from the window's corner in
+// memory. Distances in memory are right modulo 2^32, which is enough for those inside of a sample.
 __device__ __forceinline__ int4 TapOf(ConvTask const& task, uint32_t column) {
     if (column >= static_cast<uint32_t>(task.columns)) return make_int4(0, kOutside, kOutside, 0);
     ConvShape const& shape = task.layer.shape;
-    uint32_t const width = static_cast<uint32_t>(shape.kernel[1]);
-    uint32_t const window = static_cast<uint32_t>(shape.kernel[0]) * width;
-    int32_t const channel = static_cast<int32_t>(column / window);
-    uint32_t const rest = column % window;
-    return make_int4(channel * (shape.height * shape.width),
-                     static_cast<int32_t>(rest / width) * shape.dilations[0],
-                     static_cast<int32_t>(rest % width) * shape.dilations[1], 0);
+    uint32_t const kernel_width = static_cast<uint32_t>(shape.kernel[1]);
+    uint32_t const window = static_cast<uint32_t>(shape.kernel[0]) * kernel_width;
+    uint32_t const width = static_cast<uint32_t>(shape.width);
+    uint32_t const plane = static_cast<uint32_t>(shape.height) * width;
+    uint32_t const place = column % window;
+    uint32_t const down = place / kernel_width * static_cast<uint32_t>(shape.dilations[0]);
+    uint32_t const right = place % kernel_width * static_cast<uint32_t>(shape.dilations[1]);
+    return make_int4(static_cast<int32_t>(column / window * plane + down * width + right),
+                     static_cast<int32_t>(down), static_cast<int32_t>(right), 0);
 }
 
 // Where the window of one pixel begins.
@@ -76,6 +78,7 @@ template <typename T>
 struct Corner {
     T const* channels;  // the first of the group, in the pixel's sample
     int32_t top, left;
+    uint32_t distance;  // from `channels`, modulo 2^32
 };
 
 template <typename T>
@@ -84,13 +87,15 @@ __device__ __forceinline__ Corner<T> CornerOf(ConvTask const& task, T const* x, 
     ConvShape const& shape = task.layer.shape;
     int32_t const per_map = task.out_height * task.out_width;
     int64_t const sample = pixel / per_map;
-    if (sample >= shape.samples) return Corner<T>{x, kOutside, kOutside};
+    if (sample >= shape.samples) return Corner<T>{x, kOutside, kOutside, 0};
     int32_t const place = static_cast<int32_t>(pixel % per_map);
     int64_t const channel =
         sample * shape.channels + static_cast<int64_t>(group) * (shape.channels / shape.group);
-    return Corner<T>{x + channel * (shape.height * shape.width),
-                     place / task.out_width * shape.strides[0] - shape.pads[0],
-                     place % task.out_width * shape.strides[1] - shape.pads[1]};
+    int32_t const top = place / task.out_width * shape.strides[0] - shape.pads[0];
+    int32_t const left = place % task.out_width * shape.strides[1] - shape.pads[1];
+    return Corner<T>{x + channel * (shape.height * shape.width), top, left,
+                     static_cast<uint32_t>(top) * static_cast<uint32_t>(shape.width) +
+                         static_cast<uint32_t>(left)};
 }
 
 template <typename T>
@@ -98,9 +103,10 @@ __device__ __forceinline__ uint32_t LoadTap(ConvShape const& shape, Corner<T> co
                                             int4 tap) {
     uint32_t const row = static_cast<uint32_t>(corner.top) + static_cast<uint32_t>(tap.y);
     uint32_t const column = static_cast<uint32_t>(corner.left) + static_cast<uint32_t>(tap.z);
-    uint32_t const width = static_cast<uint32_t>(shape.width);
-    if (row >= static_cast<uint32_t>(shape.height) || column >= width) return 0;  // padding
-    return LoadBits(corner.channels + (static_cast<uint32_t>(tap.x) + row * width + column));
+    bool const inside =
+        row < static_cast<uint32_t>(shape.height) && column < static_cast<uint32_t>(shape.width);
+    if (!inside) return 0;  // padding
+    return LoadBits(corner.channels + (corner.distance + static_cast<uint32_t>(tap.x)));
 }
 
 template <typename T>
@@ -144,6 +150,7 @@ struct ConvStep {
 #pragma unroll
         for (int i = 0; i < Tile::kWordLoads; ++i) {
             int const index = thread + i * kConvThreads;
+            if (index >= kConvFilters * Tile::kWords) break;
             int const first = index / kConvFilters * Tile::kWordOperands;
 #pragma unroll
             for (int k = 0; k < Tile::kWordOperands; ++k) {
@@ -212,7 +219,7 @@ __device__ __forceinline__ void WriteRectangle(ConvTask const& task,
 
 // grid: x has a block for every tile of filters of every group, and again for every tile of pixels.
 template <typename T, int kBits, int kPixels>
-__global__ void __launch_bounds__(kConvThreads)
+__global__ void __launch_bounds__(kConvThreads, kPixels == kWidePixels ? 4 : 7)
     PackedConvKernel(ConvTask task, T const* x, T const* residual, T* y) {
     using Tile = ConvTile<T, kBits, kPixels>;
     ES_SHARED(uint32_t, weights, [Tile::kOperands * kConvFilters]);

@@ -1,4 +1,4 @@
-// Device code of EsPackedLinear for few samples: a matrix times one to four vectors.
+// Device code of EsPackedLinear for few samples: a matrix times a vector or a few.
 //
 // Every weight is used once per sample, so reading them is all that counts. A warp has four rows,
 // whose words lie together: each lane loads 128 bits, the same columns of the four rows. The block
@@ -17,13 +17,17 @@
 namespace edgesynth {
 
 constexpr int kLinearWarps = 8;
-constexpr int kLinearSamples = 4;  // at most, of one block
-constexpr int kWordsAhead = 4;     // per lane and row, between two barriers
+
+// Of one block, where there is more than one; in fp32 four would take too many registers.
+template <typename T>
+constexpr int kLinearSamples = 2 * Operand<T>::kStep;
 
 template <typename T, int kBits>
 struct LinearTile {
     static_assert(IsPackedWidth(kBits), "packing.py lays out codes of 2, 3, 4 and 8 bits only");
     static constexpr int kCodes = CodesPerWord(kBits);
+    // Per lane and row, between two barriers; fewer where many operands take the registers.
+    static constexpr int kWordsAhead = kCodes / Operand<T>::kStep > 10 ? 2 : 4;
     static constexpr int kOperands = kCodes / Operand<T>::kStep;  // of x, for one word
     static constexpr int kVector = kOperands % 4 == 0 ? 4 : kOperands % 2 == 0 ? 2 : 1;
     static constexpr int kLoads = kOperands / kVector;  // of shared memory, for one word
@@ -80,7 +84,7 @@ __device__ __forceinline__ void MultiplyWord(uint4 words, uint32_t const* x, int
 
 // grid: x has a block for every 4 kLinearWarps rows, y one for every kSamples samples.
 template <typename T, int kBits, int kSamples>
-__global__ void __launch_bounds__(kLinearWarps* kWarpSize)
+__global__ void __launch_bounds__(kLinearWarps* kWarpSize, kSamples == 1 ? 3 : 2)
     PackedLinearKernel(PackedLinear layer, T const* x, T const* residual, T* y) {
     static_assert(kSamples * kRowsTogether <= kWarpSize, "every result has a lane that writes it");
     using Tile = LinearTile<T, kBits>;
@@ -97,10 +101,10 @@ __global__ void __launch_bounds__(kLinearWarps* kWarpSize)
 #pragma unroll
     for (int i = 0; i < kRowsTogether * kSamples; ++i) sums[i / kSamples][i % kSamples].Clear();
 
-    for (int32_t piece = 0; piece < per_row; piece += kWordsAhead * kWarpSize) {
-        uint4 ahead[kWordsAhead];
+    for (int32_t piece = 0; piece < per_row; piece += Tile::kWordsAhead * kWarpSize) {
+        uint4 ahead[Tile::kWordsAhead];
 #pragma unroll
-        for (int i = 0; i < kWordsAhead; ++i) {
+        for (int i = 0; i < Tile::kWordsAhead; ++i) {
             int32_t const word = piece + i * kWarpSize + LaneId();
             ahead[i] = has_rows && word < per_row ? __ldg(words + word) : make_uint4(0, 0, 0, 0);
         }
@@ -120,7 +124,7 @@ __global__ void __launch_bounds__(kLinearWarps* kWarpSize)
         }
         __syncthreads();
 #pragma unroll
-        for (int i = 0; i < kWordsAhead; ++i) {
+        for (int i = 0; i < Tile::kWordsAhead; ++i) {
             MultiplyWord<T, kBits>(ahead[i], tile, (i * kWarpSize + LaneId()) * Tile::kOperands,
                                    sums);
         }

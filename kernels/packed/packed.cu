@@ -5,7 +5,7 @@ namespace edgesynth {
 namespace {
 
 // From here on the convolution's kernel, which decodes a weight once for 16 samples, reads less.
-constexpr int32_t kManySamples = 2 * kLinearSamples + 1;
+constexpr int32_t kManySamples = 9;
 
 // Up to here narrow tiles leave fewer threads idle.
 constexpr int64_t kFewPixels = 48;
@@ -19,7 +19,7 @@ template <typename T, int kBits>
 cudaError_t LaunchLinear(PackedLinear const& layer, T const* x, T const* residual, T* y,
                          cudaStream_t stream) {
     bool const single = layer.samples == 1;
-    int32_t const samples = single ? 1 : kLinearSamples;
+    int32_t const samples = single ? 1 : kLinearSamples<T>;
     dim3 const grid(static_cast<unsigned int>(DivUp(layer.filters, kLinearWarps * kRowsTogether)),
                     static_cast<unsigned int>(DivUp(layer.samples, samples)));
     constexpr int kThreads = kLinearWarps * kWarpSize;
@@ -27,7 +27,7 @@ cudaError_t LaunchLinear(PackedLinear const& layer, T const* x, T const* residua
         return ES_LAUNCH((PackedLinearKernel<T, kBits, 1>), grid, kThreads, 0, stream, layer, x,
                          residual, y);
     }
-    return ES_LAUNCH((PackedLinearKernel<T, kBits, kLinearSamples>), grid, kThreads, 0, stream,
+    return ES_LAUNCH((PackedLinearKernel<T, kBits, kLinearSamples<T>>), grid, kThreads, 0, stream,
                      layer, x, residual, y);
 }
 

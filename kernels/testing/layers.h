@@ -1,4 +1,4 @@
-// Layers that the benchmarks time and packed/roofline.py predicts, which reads this file.
+// Layers that the benchmarks time and that packed_roofline.py, which reads this file, predicts.
 #pragma once
 
 #include "common/convolution.h"
@@ -13,7 +13,8 @@ struct NamedLayer {
 
 // The distinct shapes that carry most multiplications or weights of their networks: AlexNet
 // (Krizhevsky 2012, in two groups as published), VGG-16 (Simonyan and Zisserman 2015), GoogLeNet
-// (Szegedy 2015), ResNet-50 (He 2016, stride in the 3x3), YOLOv2 (Redmon 2017, 416 x 416).
+// (Szegedy 2015), ResNet-50 (He 2016, stride in the 3x3; once
+// as for an image of 128 x 128), YOLOv2 (Redmon 2017, 416 x 416).
 //   N, C, H, W, M, group, kernel, strides, pads, dilations
 constexpr NamedLayer kLayers[] = {
     {"AlexNet conv1", {1, 3, 227, 227, 96, 1, {11, 11}, {4, 4}, {0, 0, 0, 0}, {1, 1}}},
@@ -45,6 +46,7 @@ constexpr NamedLayer kLayers[] = {
     {"ResNet-50 4 3x3", {1, 256, 14, 14, 256, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}},
     {"ResNet-50 5 1x1 down", {1, 2048, 7, 7, 512, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}}},
     {"ResNet-50 5 3x3", {1, 512, 7, 7, 512, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}},
+    {"ResNet-50 5 3x3 of 128x128", {1, 512, 4, 4, 512, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}},
     {"ResNet-50 5 1x1 up", {1, 512, 7, 7, 2048, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}}},
     {"ResNet-50 fc", {1, 2048, 1, 1, 1000, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}}},
     {"YOLOv2 conv1", {1, 3, 416, 416, 32, 1, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}},
