@@ -1,6 +1,6 @@
 """What EsSparseLinear and EsSparseConv can reach on TX1 and TX2, predicted: the table of README.md.
 
-    python kernels/sparse/roofline.py
+    python kernels/sparse/sparse_roofline.py
 
 Layers come from kernels/testing/layers.h, boards from edgesynth/hardware/boards. fp16, batch 1.
 Counts are of the kernels' own work; the constants below are the only assumptions.
