@@ -30,7 +30,7 @@ WINOGRAD = 2.25
 GATHER = 3.5
 """Turns that 32 random reads of 32 banks take: the expected fullest bank."""
 
-# kernels/sparse/sparse.h, tile.h and linear.cu
+# kernels/sparse/sparse.h, tile.h and sparse.cu
 _PANEL, _VECTOR = 3072, 8
 _LANES, _WARPS, _TILE_BYTES, _MOST_COLUMNS, _HALVES = 32, 8, 16 << 10, 1024, 2
 _FEWEST_SHARING = 8
