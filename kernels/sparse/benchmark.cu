@@ -1,5 +1,5 @@
 // Pruned layers of well-known networks at batch 1. Dense and cuSPARSE times of the same layers come
-// from sparse/benchmark_libraries.py.
+// from sparse/sparse_libraries.py.
 #include <cmath>
 
 #include "sparse/problem.h"

@@ -44,7 +44,7 @@ SparseConvTile MakeTile(ConvShape const& shape, int32_t width, int32_t positions
 SparseConvTile ChooseTile(ConvShape const& shape, SparseLayout const& layout);
 
 // Filters that a block computes at a time, by the outputs of a lane.
-constexpr int32_t SlotsOfWarp(int32_t positions) { return positions == 1 ? 8 : 4; }
+ES_HOST_DEVICE constexpr int32_t SlotsOfWarp(int32_t positions) { return positions == 1 ? 8 : 4; }
 constexpr int32_t kConvWarps = 8;
 
 // Columns of a panel: whole channels, as many as fit into shared memory with every large tile.

@@ -1,6 +1,6 @@
 """What EsSparseLinear and EsSparseConv can reach on TX1 and TX2, predicted: the table of README.md.
 
-    python kernels/sparse/roofline.py
+    python kernels/sparse/sparse_roofline.py
 
 Layers come from kernels/testing/layers.h, boards from edgesynth/hardware/boards. fp16, batch 1.
 Counts are of the kernels' own work; the constants below are the only assumptions.
@@ -30,7 +30,7 @@ WINOGRAD = 2.25
 GATHER = 3.5
 """Turns that 32 random reads of 32 banks take: the expected fullest bank."""
 
-# kernels/sparse/sparse.h, tile.h and linear.cu
+# kernels/sparse/sparse.h, tile.h and sparse.cu
 _PANEL, _VECTOR = 3072, 8
 _LANES, _WARPS, _TILE_BYTES, _MOST_COLUMNS, _HALVES = 32, 8, 16 << 10, 1024, 2
 _FEWEST_SHARING = 8

@@ -1,6 +1,6 @@
 """cuDNN, cuBLAS and cuSPARSE on the layers of sparse/benchmark.cu, through PyTorch; needs a GPU.
 
-    python kernels/sparse/benchmark_libraries.py [FILE]
+    python kernels/sparse/sparse_libraries.py [FILE]
 
 One JSON object per layer, type, library and sparsity, appended to FILE or printed. Median of 100
 runs with cold cache, as testing/benchmark.cpp measures. cuSPARSE multiplies the lowered input of a
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from roofline import Layer, layers
+from sparse_roofline import Layer, layers
 
 SPARSITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 RUNS, WARM_UP = 100, 5
@@ -30,7 +31,7 @@ def microseconds(run: Callable[[], object], flush: torch.Tensor) -> list[float]:
     times = []
     for index in range(-WARM_UP, RUNS):
         flush.zero_()
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         start.record()
         run()
         end.record()
@@ -60,20 +61,15 @@ def cases(layer: Layer, dtype: torch.dtype) -> Iterator[tuple[str, float, Callab
         return
     for sparsity in SPARSITIES:
         kept = weights * (torch.rand_like(weights, dtype=torch.float32) >= sparsity)
-        csr = kept.to_sparse_csr()
-        if layer.size == (1, 1):
-            yield "cuSPARSE", sparsity, lambda csr=csr: csr @ column
-        else:
-            yield (
-                "cuSPARSE",
-                sparsity,
-                lambda csr=csr: (
-                    csr
-                    @ functional.unfold(
-                        x, layer.kernel, layer.dilations, layer.pads[:2], layer.strides
-                    ).reshape(layer.columns, -1)
-                ),
-            )
+        yield "cuSPARSE", sparsity, partial(_lowered, layer, kept.to_sparse_csr(), x)
+
+
+def _lowered(layer: Layer, csr: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The layer as one sparse product."""
+    if layer.size == (1, 1):
+        return csr @ x.reshape(-1, 1)
+    columns = functional.unfold(x, layer.kernel, layer.dilations, layer.pads[:2], layer.strides)
+    return csr @ columns.reshape(layer.columns, -1)
 
 
 def main(words: list[str]) -> int:
