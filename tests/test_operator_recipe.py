@@ -51,6 +51,9 @@ def scale_cases(seed: int = 0) -> list[Case]:
 
 
 """
+NODE = """\
+{Find("EsScale"), {{}, {{"factor", {2.5f}}}}, {{3, 5}}, {{3, 5}}, false,
+         {{"an image", {{3, 5, 1, 1}}}}, {}}, """
 # file, the text before which something is inserted, and that
 EDITS = [
     ("edgesynth/operators/specs.py", "OPERATORS = {", SPEC),
@@ -63,9 +66,10 @@ EDITS = [
     ("tests/operator_cases.py", "*gate_cases(seed)]", "*scale_cases(seed), "),
     ("kernels/CMakeLists.txt", "exit_gate", "scale "),
     ("kernels/plugins/CMakeLists.txt", "exit_gate.cpp", "scale.cpp "),
-    ("kernels/plugins/operators.h", "OperatorKind const& ExitGateKind",
-     "OperatorKind const& ScaleKind();\n"),
-    ("kernels/plugins/operators.cpp", "&ExitGateKind()", "&ScaleKind(), "),
+    ("kernels/plugins/operators.h", "std::vector<OperatorKind> const& ExitGateKinds",
+     "std::vector<OperatorKind> const& ScaleKinds();\n"),
+    ("kernels/plugins/operators.cpp", "&ExitGateKinds()", "&ScaleKinds(), "),
+    ("kernels/plugins/tests/world.cpp", "ExitGateSample()};", NODE),
 ]  # fmt: skip
 
 
@@ -156,6 +160,6 @@ def _the_plugin_compiles(copy: Path) -> None:
     ]
     system = [word for folder in headers for word in ("-isystem", folder)]
     flags = ["-std=c++14", "-Wall", "-Wextra", "-Werror", "-Wno-deprecated-declarations"]
-    for source in ("scale.cpp", "operators.cpp"):
+    for source in ("scale.cpp", "operators.cpp", "tests/world.cpp"):
         path = copy / "kernels" / "plugins" / source
         _run(copy, "g++", "-fsyntax-only", *flags, "-Ikernels", *system, path)

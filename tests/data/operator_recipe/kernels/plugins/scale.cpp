@@ -32,11 +32,15 @@ class ScaleOperator final : public Operator {
 
 }  // namespace
 
-OperatorKind const& ScaleKind() {
-    static OperatorKind const kind = {
-        SpecOf("EsScale"), {Role::kActivation}, {Role::kActivation}, false, Make<ScaleOperator>,
-    };
-    return kind;
+std::vector<OperatorKind> const& ScaleKinds() {
+    static std::vector<OperatorKind> const kinds = {{
+        SpecOf("EsScale"),
+        {Role::kActivation},
+        {Role::kActivation},
+        false,
+        Make<ScaleOperator>,
+    }};
+    return kinds;
 }
 
 }  // namespace plugins
