@@ -185,3 +185,11 @@ def test_the_strongest_of_the_dying_are_given_life() -> None:
 def test_shapes_are_all_that_a_count_needs() -> None:
     child = born(network(Plain), "params=0.5", "cluster")
     assert count(child.module, SHAPE).params <= 0.5 * count(network(Plain).module, SHAPE).params
+
+
+def test_a_relaxed_environment_goes_from_nothing_to_all() -> None:
+    harsh = parse_environment("synapses=0.2:global,clusters=0.9,conv1=0.6")
+    assert harsh.relaxed(1.0) == harsh
+    assert harsh.relaxed(0.0).text == "synapses=1:global,clusters=1,conv1=1"
+    assert harsh.relaxed(0.5).value == pytest.approx(0.2 + 0.8 / 8)
+    assert harsh.relaxed(0.5).layers == (("conv1", pytest.approx(0.6 + 0.4 / 8)),)

@@ -76,7 +76,7 @@ def make_user_folder(folder: Path) -> None:
 def test_the_commands_on_ones_own_network_are_run(tmp_path: Path) -> None:
     make_user_folder(tmp_path)
     text = (ROOT / "README.md").read_text()
-    section = text[text.index("## Your own network") : text.index("## On a Jetson")]
+    section = text[text.index("## Your own network") : text.index("## A detector")]
     own = [
         command
         for command in commands("README.md")

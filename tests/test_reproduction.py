@@ -96,7 +96,7 @@ def test_the_page_has_the_three_figures_and_keeps_measured_and_predicted_apart()
     charts = sections["figures"].blocks[0].charts
     assert [chart.title for chart in charts] == [
         "Test accuracy against synapses",
-        "Stress on against off",
+        "Stress on against off, the papers' rule for clusters",
         "Test accuracy against dense parameters",
     ]
     assert all('class="band"' in chart.drawing for chart in charts)

@@ -122,6 +122,32 @@ def test_l1_adds_lambda_times_one_minus_p_times_the_sign() -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in state(parent.module).items())
 
 
+@pytest.mark.parametrize("encoding", ["synapse", "cluster", "both"])
+def test_after_a_cull_the_synthesis_takes_nothing_that_is_alive(encoding: str) -> None:
+    torch.manual_seed(0)
+    parent = network(Residual)
+    genome = Genome(Environment("synapses", 0.4), encoding, pressure=1e5)
+    hook = StressHook(parent, parse_stress("cull"), genome)
+    optimizer = torch.optim.AdamW(parent.module.parameters(), lr=1e-3)
+    images = parent.example_input(8)
+    living = []
+    for step in range(200):
+        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / 200)
+        moment = Moment(0, step, step / 200)
+        hook.before_forward(moment)
+        living.append(sum(int(p.count_nonzero()) for p in parent.module.parameters()))
+        parent.module(images).square().mean().backward()
+        hook.after_backward(moment)
+        optimizer.step()
+    assert living[0] > living[60] > living[140] == living[199]  # a few at a time, done at 0.7
+    hook.before_forward(Moment(0, 200, 0.999))
+    parent.module.eval()
+    with torch.no_grad():
+        before = parent.module(images)
+        after = synthesize([parent], genome, (0, 2)).module(images)
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("genome", [CLUSTER, SYNAPSE, HALF, Genome(HALF.environment, "synapse")])
 def test_weights_and_statistics_come_back_bit_by_bit(kind: type[nn.Module], genome: Genome) -> None:
@@ -176,15 +202,16 @@ def test_the_odds_of_a_budget_have_its_share_as_their_mean() -> None:
     assert clusters[channels.outputs["c2"]].mean() == pytest.approx(math.sqrt(0.5), abs=0.01)
 
 
-@pytest.mark.parametrize("text", ["none", "uniform:0.5", "bernoulli:0.5", "l1:0.0001"])
+@pytest.mark.parametrize("text", ["none", "uniform:0.5", "bernoulli:0.5", "l1:0.0001", "cull:1"])
 def test_stress_is_read_as_written(text: str) -> None:
     assert parse_stress(text).text == text
     assert parse_stress("bernoulli") == Stress("bernoulli", 0.5)
     assert parse_stress("l1:1e-4") == Stress("l1", 1e-4)
+    assert parse_stress("cull") == Stress("cull", 1.0, start=0.0, full=0.7, every=1)
 
 
 @given(
-    st.sampled_from(["uniform", "bernoulli"]),
+    st.sampled_from(["uniform", "bernoulli", "cull"]),
     st.integers(1, 100),
     st.tuples(*[st.integers(0, 99)] * 3).map(sorted),
     st.integers(1, 9),

@@ -39,9 +39,14 @@ _OPTIONS = (
         multiple=True,
         help="The same where whole clusters die.",
     ),
-    click.option("--encoding", type=click.Choice(["synapse", "cluster", "both"])),
+    click.option(
+        "--encoding",
+        type=click.Choice(["synapse", "cluster", "both"]),
+        help="What may die in edgesynth's lineages.",
+    ),
     click.option("--pressure", type=click.FloatRange(0, 1e6), help="Of selection."),
-    click.option("--stress", help="Of the rival under stress, such as bernoulli:0.5."),
+    click.option("--own-stress", help="Of edgesynth's lineage under stress, such as cull."),
+    click.option("--stress", help="Of the papers' rule for clusters, such as bernoulli:0.5."),
     click.option(
         "--stressed-ancestor/--same-ancestor",
         default=None,

@@ -7,7 +7,7 @@ parameters, MACs, predicted latency or predicted energy that one synthesis keeps
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgesynth.core.errors import UserError, nearest, shown
 
@@ -67,6 +67,22 @@ class Environment:
             if _holds(name, layer):
                 found = max(found, (len(name), value), key=lambda pair: pair[0])
         return found[1]
+
+    def relaxed(self, share: float) -> Environment:
+        """The environment `share` of the way from one that takes nothing, share in [0, 1]: fast at
+        first, when there is much that nothing depends on (Zhu and Gupta, arXiv:1710.01878, eq. 1).
+        """
+
+        def gentler(value: float) -> float:
+            return value + (1 - value) * (1 - share) ** 3
+
+        return replace(
+            self,
+            value=gentler(self.value),
+            layers=tuple((name, gentler(value)) for name, value in self.layers),
+            clusters=None if self.clusters is None else gentler(self.clusters),
+            synapses=None if self.synapses is None else gentler(self.synapses),
+        )
 
 
 def _holds(name: str, layer: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import torch
 
 from edgesynth.core.errors import UserError, nearest
 from edgesynth.hardware.counting import count
@@ -42,6 +43,33 @@ def synthesize(
     """
     body, carriers = unite(parents)
     channels = trace_channels(body.module, body.example_input(2))
+    masks, gone = _choose(parents, body, carriers, channels, genome, seed, costs)
+    child = shrink(Network(body.module, body.description, body.masks | masks), channels, gone)
+    child.masks = {name: mask for name, mask in child.masks.items() if not mask.all()}
+    return child
+
+
+def doomed(
+    network: Network,
+    channels: ChannelMap,
+    genome: Genome,
+    seed: tuple[int, ...],
+    costs: Mapping[str, Cost] | None = None,
+) -> tuple[dict[str, torch.Tensor], list[int]]:
+    """(masks by parameter, clusters that die): what `synthesize` would leave of `network`, which
+    stays as it is. `channels` are those of the network."""
+    return _choose([network], network, [network], channels, genome, seed, costs)
+
+
+def _choose(
+    parents: Sequence[Network],
+    body: Network,
+    carriers: Sequence[Network],
+    channels: ChannelMap,
+    genome: Genome,
+    seed: tuple[int, ...],
+    costs: Mapping[str, Cost] | None,
+) -> tuple[dict[str, torch.Tensor], list[int]]:
     if not channels.outputs:
         raise UserError(f"{body.name} has no convolution or linear layer to synthesize from")
     draw = Draw(body, carriers, channels, genome, seed)
@@ -51,10 +79,7 @@ def synthesize(
         dead = draw.clusters_within(cost, genome.environment.value * whole)
     else:
         dead = draw.clusters(before)
-    masks, gone = draw.synapses(dead, before)
-    child = shrink(Network(body.module, body.description, body.masks | masks), channels, gone)
-    child.masks = {name: mask for name, mask in child.masks.items() if not mask.all()}
-    return child
+    return draw.synapses(dead, before)
 
 
 def _budget(

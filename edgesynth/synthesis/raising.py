@@ -80,7 +80,7 @@ def raise_offspring(job: Job, world: World, progress: Progress) -> Raised:
     world.train(
         child,
         seed=training_seed(job.seeds),
-        hooks=_hooks(child, job),
+        hooks=_hooks(child, job, world.costs()),
         lesson=_lesson(job),
         progress=progress,
         label=job.identity,
@@ -127,11 +127,11 @@ def _lesson(job: Job) -> Lesson | None:
     return Lesson(unpack(job.teacher, job.trust), job.distill)
 
 
-def _hooks(child: Network, job: Job) -> list[Hook]:
+def _hooks(child: Network, job: Job, costs: Mapping[str, Cost]) -> list[Hook]:
     """What acts on every training step of `child`."""
     hooks: list[Hook] = [AfterStep(child.apply_masks)]
     if job.stress.kind != "none":
-        hooks.append(StressHook(child, job.stress, job.genome))
+        hooks.append(StressHook(child, job.stress, job.genome, costs))
     return [*hooks, PrecisionHook(child, job.precision)]
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields, replace
 
 from edgesynth.core.errors import UserError, nearest, shown
 
-KINDS = ("none", "uniform", "bernoulli", "l1")
-DEFAULT = {"uniform": 0.5, "bernoulli": 0.5, "l1": 1e-4}
+KINDS = ("none", "uniform", "bernoulli", "l1", "cull")
+DEFAULT = {"uniform": 0.5, "bernoulli": 0.5, "l1": 1e-4, "cull": 1.0}
 _NUMBER = re.compile(r"[0-9]*\.?[0-9]+(?:e-?[0-9]+)?")
 
 
@@ -26,9 +26,11 @@ class Stress:
 
     kind: str = "none"
     """`bernoulli`: genes that a draw would let die are weakened. `uniform`: all are, the control.
-    `l1`: a pull towards zero on the unlikely ones. `none`."""
+    `l1`: a pull towards zero on the unlikely ones. `cull`: the coming cull itself, the weakest
+    first and for good, while the others still learn. `none`."""
     strength: float = 0.0
-    """Share of its weight that a stressed gene loses for a step; for `l1` the factor lambda."""
+    """Share of its weight that a stressed gene loses for a step; for `l1` the factor lambda; for
+    `cull` the share of the way to the coming environment."""
     start: float = 0.3
     """Share of the training that is done when stress begins."""
     full: float = 0.7
@@ -41,7 +43,7 @@ class Stress:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise UserError(f'no stress "{shown(self.kind)}"; {nearest(self.kind, list(KINDS))}')
-        highest = 1.0 if self.kind in ("uniform", "bernoulli") else 1e3
+        highest = 1e3 if self.kind == "l1" else 1.0
         if not (self.strength == 0 if self.kind == "none" else 0 < self.strength <= highest):
             raise UserError(
                 f"stress {self.kind} takes a strength above 0 and up to {highest:g}, "
@@ -67,16 +69,24 @@ class Stress:
     @property
     def text(self) -> str:
         """As the user writes it; what is by default is left out."""
+        usual = _usual(self.kind, self.strength)
         when = [
             f"{each.name}={getattr(self, each.name):g}"
             for each in fields(self)[2:]
-            if getattr(self, each.name) != getattr(NO_STRESS, each.name)
+            if getattr(self, each.name) != getattr(usual, each.name)
         ]
         name = self.kind if self.kind == "none" else f"{self.kind}:{self.strength:g}"
         return ",".join([name, *when])
 
 
 NO_STRESS = Stress()
+
+
+def _usual(kind: str, strength: float) -> Stress:
+    """When a kind acts by default: a cull takes its time, and what is dead stays dead."""
+    if kind == "cull":
+        return Stress(kind, strength, start=0.0, full=0.7, every=1)
+    return Stress(kind, strength)
 
 
 def parse_stress(text: str) -> Stress:
@@ -88,7 +98,7 @@ def parse_stress(text: str) -> Stress:
     name, *rest = (part.strip() for part in text.split(","))
     kind, colon, strength = name.partition(":")
     value = _number(strength, text) if colon else DEFAULT.get(kind, 0.0)
-    stress = Stress(kind, value)
+    stress = _usual(kind, value)
     when = [each.name for each in fields(Stress)[2:]]
     changes: dict[str, float] = {}
     for part in rest:

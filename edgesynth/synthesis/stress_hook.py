@@ -1,12 +1,14 @@
 """Stress at work in a training: weakens weights for a step and puts them back bit by bit.
 
-The gradient at the weakened weights moves the true ones (straight-through). Randomness comes from
-(seed, step) alone, so a resumed training is stressed as it would have been.
+The gradient at the weakened weights moves the true ones (straight-through); only `cull` puts
+nothing back. Randomness comes from (seed, step) alone, so a resumed training is stressed as it
+would have been.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,12 +19,13 @@ from edgesynth.networks.narrow import is_depthwise
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.channels import Labels, trace_channels
 from edgesynth.synthesis.genome import Genome
+from edgesynth.synthesis.heredity import Cost, doomed
 from edgesynth.synthesis.odds import Odds, odds_of
 from edgesynth.synthesis.stress import Stress
 from edgesynth.tasks.hooks import Hook, Moment
 
 RENEWED_EVERY = 10
-"""Steps between two computations of the survival probabilities; they change slowly."""
+"""Steps between two computations of who is likely to survive; that changes slowly."""
 _STRESS = 0x57E55  # keeps these draws apart from others of the same seed
 
 
@@ -34,17 +37,32 @@ class _Scaled:
     clusters: Labels
     transposed: bool
 
+    def spread(self, factors: torch.Tensor) -> torch.Tensor:
+        """`factors` (by cluster) in a shape that the parameter is multiplied by."""
+        rows = factors[torch.from_numpy(self.clusters)]
+        ones = [1] * (self.parameter.dim() - 1)
+        return rows.reshape((1, -1, *ones[1:]) if self.transposed else (-1, *ones))
+
 
 class StressHook(Hook):
     """Stresses the training of `network` so that it is ready for a synthesis under `genome`."""
 
-    def __init__(self, network: Network, stress: Stress, genome: Genome) -> None:
+    def __init__(
+        self,
+        network: Network,
+        stress: Stress,
+        genome: Genome,
+        costs: Mapping[str, Cost] | None = None,
+    ) -> None:
+        """`costs` as in `synthesize`, for a `cull` under a budget on a predicted cost."""
         self._network = network
         self._stress = stress
         self._genome = genome
+        self._costs = costs
         self._channels = trace_channels(network.module, network.example_input(2))
         self._odds: Odds | None = None
         self._renewed = -1
+        self._dying: list[tuple[nn.Parameter, torch.Tensor]] = []
         self._saved: dict[nn.Parameter, torch.Tensor] = {}
         self._buffers: dict[nn.Parameter, torch.Tensor] = {}
         self._momentum: dict[_BatchNorm, float | None] = {}
@@ -62,12 +80,15 @@ class StressHook(Hook):
         sigma = self._stress.at(moment.done, moment.step)
         if sigma == 0 or self._stress.kind == "l1":
             return
-        self._hold_statistics()
+        if self._stress.kind != "cull":
+            self._hold_statistics()
         with torch.no_grad():
             if self._stress.kind == "uniform":
                 for weight in self._weights.values():
                     self._save(weight)
                     weight.mul_(1 - sigma)
+            elif self._stress.kind == "cull":
+                self._cull(moment, sigma)
             else:
                 self._weaken(self._current_odds(moment.step), sigma, moment)
 
@@ -85,11 +106,13 @@ class StressHook(Hook):
                 self._pull(self._current_odds(moment.step), sigma)
 
     def _current_odds(self, step: int) -> Odds:
-        period = step // RENEWED_EVERY
-        if self._odds is None or period != self._renewed:
+        if self._odds is None or self._is_stale(step):
             self._odds = odds_of(self._network, self._channels, self._genome)
-            self._renewed = period
         return self._odds
+
+    def _is_stale(self, step: int) -> bool:
+        before, self._renewed = self._renewed, step // RENEWED_EVERY
+        return self._renewed != before
 
     def _weaken(self, odds: Odds, sigma: float, moment: Moment) -> None:
         generator = np.random.default_rng([_STRESS, moment.seed, moment.step])
@@ -97,15 +120,27 @@ class StressHook(Hook):
             factors = _factors(odds.clusters, sigma, generator)
             for scaled in self._scaled:
                 self._save(scaled.parameter)
-                rows = factors[torch.from_numpy(scaled.clusters)]
-                target = scaled.parameter
-                view = target.transpose(0, 1) if scaled.transposed else target
-                view.mul_(rows.reshape(-1, *[1] * (view.dim() - 1)))
+                scaled.parameter.mul_(scaled.spread(factors))
         for name, survival in odds.synapses.items():
             weight = self._weights[name]
             self._save(weight)
-            factors = _factors(survival, sigma, generator)
-            weight.mul_(factors)
+            weight.mul_(_factors(survival, sigma, generator))
+
+    def _cull(self, moment: Moment, share: float) -> None:
+        """Let die what a synthesis would take in an environment `share` of the way to the coming
+        one. Every gene has one chance for the whole training, so that the dead stay dead."""
+        if self._is_stale(moment.step):
+            environment = self._genome.environment.relaxed(share)
+            genome = replace(self._genome, environment=environment)
+            seed = (_STRESS, moment.seed)
+            masks, gone = doomed(self._network, self._channels, genome, seed, self._costs)
+            clusters = torch.ones(self._channels.size)
+            clusters[gone] = 0
+            named = dict(self._network.module.named_parameters())
+            self._dying = [(each.parameter, each.spread(clusters)) for each in self._scaled]
+            self._dying += [(named[name], mask.float()) for name, mask in masks.items()]
+        for parameter, factors in self._dying:
+            parameter.mul_(factors)
 
     def _pull(self, odds: Odds, strength: float) -> None:
         for name, weight in self._weights.items():

@@ -24,7 +24,9 @@ class Look(NamedTuple):
 
 LOOKS = {
     "edgesynth": Look("child"),
-    "halving+stress": Look("third", "diamond"),
+    "edgesynth+stress": Look("third", "diamond"),
+    "halving": Look("faint"),
+    "halving+stress": Look("faint", "diamond", True),
     "edgesynth-dense": Look("child", "square", True),
     "paper": Look("fifth"),
     "random": Look("parent", "ring"),
@@ -51,7 +53,8 @@ def figures(paper: str, summaries: Sequence[Summary]) -> list[Chart]:
         return [against("weight_bytes", "weight bytes", summaries, numbers.size)]
     return [
         against("synapses", "synapses", summaries, numbers.count),
-        *stress_on_and_off(summaries),
+        *stress_on_and_off(summaries, "halving", "the papers' rule for clusters"),
+        *stress_on_and_off(summaries, "edgesynth", "edgesynth"),
         against("params", "dense parameters", summaries, numbers.count),
     ]
 
@@ -86,30 +89,29 @@ def against(
     )  # fmt: skip
 
 
-def stress_on_and_off(summaries: Sequence[Summary]) -> list[Chart]:
+def stress_on_and_off(summaries: Sequence[Summary], off: str, name: str) -> list[Chart]:
     """Accuracy at birth and after training by generation, with stress and without; none where
     one of the two lineages is not there."""
     series = []
-    for rival in ("halving", "halving+stress"):
+    for rival, ink in ((off, "child"), (f"{off}+stress", "third")):
         mine = [one for g, one in of_rival(summaries, rival).items() if g > 1]
         if not mine:
             return []
-        look = LOOKS[rival]
         word = "with stress" if rival.endswith("stress") else "without"
         born = [one for one in mine if one.accuracy_at_birth is not None]
         series += [
-            Series(f"at birth, {word}", look.ink,
+            Series(f"at birth, {word}", ink,
                    [_mark(o, o.generation, s) for o in born if (s := o.accuracy_at_birth)],
                    "ring", "straight", True,
                    [_ends(o.generation, s) for o in born if (s := o.accuracy_at_birth)]),
-            Series(f"trained, {word}", look.ink,
+            Series(f"trained, {word}", ink,
                    [_mark(o, o.generation, o.accuracy) for o in mine], "dot", "straight", False,
                    [_ends(o.generation, o.accuracy) for o in mine]),
         ]  # fmt: skip
     last = max(mark.x for one in series for mark in one.marks)
     return [
         scatter(
-            "Stress on against off",
+            f"Stress on against off, {name}",
             Axis("Generation", WholeNumbers(1.7, last + 0.3), _whole),
             Axis("Validation accuracy", linear(_heights(series), floor=0, ceiling=1), _percent),
             series,

@@ -34,7 +34,10 @@ class Recipe:
     encoding: str = "synapse"
     pressure: float = 1000.0
     """So strong that chance decides between equals only."""
+    own_stress: str = "cull"
+    """Of edgesynth's lineage under stress."""
     stress: str = "bernoulli:0.5"
+    """Of the papers' rule for clusters under stress."""
     stressed_ancestor: bool = True
     """The lineage under stress begins with an ancestor of its own, trained from the same initial
     weights on the same batches, but under stress; else its second generation is that of the
@@ -42,8 +45,8 @@ class Recipe:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        self.genome(2), self.dense_genome(2), parse_stress(self.stress)
-        parse_augmentation(self.augment)
+        self.genome(2), self.dense_genome(2), parse_augmentation(self.augment)
+        parse_stress(self.stress), parse_stress(self.own_stress)
         for text in (*self.environments, *self.dense_environments):
             parse_environment(text)
 

@@ -46,20 +46,19 @@ MODELOPT = (
 def rivals(recipe: Recipe) -> list[Rival]:
     """All rivals, each after the one that it follows."""
     chance = lambda generation: replace(recipe.genome(generation), pressure=0.0)  # noqa: E731
-    halving = _drawn(
-        "halving",
-        "edgesynth",
-        "the papers' rule for clusters, half of the synapses per generation",
-        lambda generation: HALVING,
-    )
+    halving = _drawn("halving", "edgesynth", "the papers' rule for clusters, half of the synapses "
+                     "per generation", lambda generation: HALVING)  # fmt: skip
+    plain = _drawn("edgesynth", "edgesynth", "the weakest synapses of all layers, within a budget",
+                   recipe.genome)  # fmt: skip
     return [
         replace(
             _drawn("paper", "baseline", "the papers' literal rule: synapses, F = 0.7, no budget",
                    lambda generation: LITERAL),
             expected=literal_draw, last=5,  # by then about 100 times fewer synapses
         ),
-        _drawn("edgesynth", "edgesynth", "the weakest synapses of all layers, within a budget",
-               recipe.genome),
+        plain,
+        replace(plain, name="edgesynth+stress", stress=parse_stress(recipe.own_stress),
+                says=f"the same under stress {recipe.own_stress}, from the second generation on"),
         _drawn("edgesynth-dense", "edgesynth", "whole clusters only, within a budget of dense "
                "parameters", recipe.dense_genome),
         halving,
