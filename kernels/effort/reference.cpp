@@ -18,7 +18,6 @@ class Output {
         : layer_(layer), attributes_(attributes), x_(x), place_(place) {}
 
     double value = 0.0, magnitude = 0.0;
-    double margin = INFINITY;  // of windows that are similar or not
     int64_t products = 0, checks = 0;
 
     void AddChannel(int64_t rank) {
@@ -30,21 +29,15 @@ class Output {
             (place_.filter * per_group + channel) * shape.kernel[0] * shape.kernel[1];
         std::vector<double> const window = Window(
             place_.filter / (shape.filters / shape.group) * per_group + channel);
-        double sum = 0.0, total = 0.0;
+        bool const similar = IsSimilar(window);
+        double mean = 0.0;
+        for (double const number : window) mean += number / static_cast<double>(window.size());
         for (size_t i = 0; i < window.size(); ++i) {
-            sum += window[i] * double{weights[i]};
-            magnitude += std::fabs(window[i] * double{weights[i]});
-            total += double{weights[i]};
+            double const product = (similar ? mean : window[i]) * double{weights[i]};
+            value += product;
+            magnitude += std::fabs(product);
         }
-        if (IsSimilar(window)) {
-            double mean = 0.0;
-            for (double const number : window) mean += number / static_cast<double>(window.size());
-            value += mean * total;
-            ++products;
-        } else {
-            value += sum;
-            products += static_cast<int64_t>(window.size());
-        }
+        products += similar ? 1 : static_cast<int64_t>(window.size());
     }
 
   private:
@@ -53,7 +46,6 @@ class Output {
         auto const ends = std::minmax_element(window.begin(), window.end());
         double const range = *ends.second - *ends.first;
         checks += 3 * static_cast<int64_t>(window.size()) + 2;
-        margin = std::min(margin, std::fabs(range - double{layer_.knobs.similarity}));
         for (double const number : window) {
             if (!std::isfinite(number)) return false;
         }
@@ -187,7 +179,6 @@ class Evaluation {
         bool const cut = layer_.activation == Activation::kRelu && y < 0.0;
         result_.y[index] = saturated || cut ? 0.0 : y;
         result_.magnitude[index] = output.magnitude + std::fabs(bias);
-        result_.margin = std::min(result_.margin, output.margin);
         result_.products += output.products;
         result_.checks += output.checks;
     }

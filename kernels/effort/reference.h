@@ -12,7 +12,8 @@ namespace edgesynth {
 struct EffortReference {
     std::vector<double> y;
     std::vector<double> magnitude;  // of every sum: that of its terms' absolute values
-    double margin;  // how near any decision was to another one, in units of its terms' magnitude
+    // How near any decision about a sum was to another one, in units of the sum's magnitude.
+    double margin;
     int64_t products, checks;  // as a machine that decides output by output would do them
 };
 

@@ -134,6 +134,7 @@ ES_TEST(EffortKnobsThatNeverFireChangeNoBit) {
         for (DataType const type : {DataType::kFloat, DataType::kHalf}) {
             EffortProblem problem = MakeEffortProblem(shape.conv, shape.why, type, kOff, 13);
             problem.MakeNormal(14);
+            problem.layer.activation = Activation::kRelu;
             std::vector<double> const dense = problem.Run().y;
             problem.thresholds.assign(1, -3.0e38f);
             for (int32_t const period : {1, 2}) {
@@ -171,6 +172,8 @@ ES_TEST(EffortSavesWhatWholeTilesCanDoWithout) {
     int64_t const dense = 8 * 256 * 36;
     EffortProblem problem = MakeEffortProblem(shape, "all", DataType::kFloat, kOff, 17);
     problem.thresholds.assign(1, 3.0e38f);
+    problem.layer.activation = Activation::kRelu;
+    problem.effort = 0;
     auto const products = [&](EffortKnobs const& knobs) {
         problem.layer.knobs = knobs;
         return static_cast<int64_t>(problem.Run().counts.products);
