@@ -1,6 +1,6 @@
 // Convolutions of well-known networks at batch 1: the dense path, and each shortcut where it is
-// taken for half of what it may leave out. Dense times of the same layers by NVIDIA's libraries come
-// from sparse_libraries.py and packed_libraries.py.
+// taken for half of what it may leave out. Dense times of the same layers by NVIDIA's libraries
+// come from sparse_libraries.py and packed_libraries.py.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -31,7 +31,9 @@ constexpr float kAlways = 3.0e38f;
 Setting const kSettings[] = {
     {"dense", {Saturation::kOff, 0, -1.0f, 1, 0.0f, 0.0f}, 0, 1.0},
     {"half of the channels", {Saturation::kOff, 0, -1.0f, 1, 0.0f, 0.0f}, 1, 0.5},
-    {"saturation, half of the filters", {Saturation::kPredicted, 1, -1.0f, 1, 0.0f, 0.0f}, 0,
+    {"saturation, half of the filters",
+     {Saturation::kPredicted, 1, -1.0f, 1, 0.0f, 0.0f},
+     0,
      0.625},
     {"one of four outputs", {Saturation::kOff, 0, -1.0f, 2, kAlways, kAlways}, 0, 0.25},
     {"windows similar", {Saturation::kOff, 0, kAlways, 1, 0.0f, 0.0f}, 0, 0.0},
@@ -61,9 +63,9 @@ struct Layer {
         for (double& number : x) number = std::max(0.0, number);
     }
     EffortAttributes Attributes() const {
-        return EffortAttributes{weights.data(), order.data(),      levels.data(),
-                                static_cast<int64_t>(levels.size()), thresholds.data(),
-                                static_cast<int64_t>(thresholds.size())};
+        return EffortAttributes{weights.data(),    order.data(),
+                                levels.data(),     static_cast<int64_t>(levels.size()),
+                                thresholds.data(), static_cast<int64_t>(thresholds.size())};
     }
 };
 
@@ -83,10 +85,10 @@ bool IsRight(EffortConv const& layer, Layer const& from, int32_t effort,
         EffortConv corner = layer;
         corner.shape.filters = corner.shape.group = 1;
         corner.shape.channels = per_group;
-        corner.shape.height = std::max(1, std::min(one.height, one.dilations[0] *
-                                                   (one.kernel[0] - 1) + 1 - one.pads[0]));
-        corner.shape.width = std::max(1, std::min(one.width, one.dilations[1] *
-                                                  (one.kernel[1] - 1) + 1 - one.pads[1]));
+        corner.shape.height = std::max(
+            1, std::min(one.height, one.dilations[0] * (one.kernel[0] - 1) + 1 - one.pads[0]));
+        corner.shape.width = std::max(
+            1, std::min(one.width, one.dilations[1] * (one.kernel[1] - 1) + 1 - one.pads[1]));
         corner.shape.pads[2] = corner.shape.pads[3] = 0;
         int32_t const group = filter / (one.filters / one.group);
         std::vector<double> x;
@@ -127,8 +129,8 @@ void Run(testing::Benchmark* benchmark, testing::NamedLayer const& named, DataTy
     DeviceArray<uint8_t> weights(packed.bytes);
     DeviceArray<int32_t> effort(std::vector<int32_t>{setting.effort});
     Activations x(type, from.x), y(type, outputs);
-    EffortConv const layer{shape,         type,          Activation::kRelu, knobs,
-                           packed.layout, weights.get(), nullptr};
+    EffortConv const layer{shape,         type,   Activation::kRelu, knobs, packed.layout,
+                           weights.get(), nullptr};
     double const left = setting.left > 0.0
                             ? setting.left
                             : 1.0 / (static_cast<double>(shape.kernel[0]) * shape.kernel[1]);

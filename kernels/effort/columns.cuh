@@ -1,5 +1,5 @@
-// Device code of EsEffortConv: a block gathers 16 columns of x for its 64 pixels into shared memory,
-// and each of its four warps adds them to 8 filters of its own, two pixels a lane.
+// Device code of EsEffortConv: a block gathers 16 columns of x for its 64 pixels into shared
+// memory, and each of its four warps adds them to 8 filters of its own, two pixels a lane.
 #pragma once
 
 #include "common/epilogue.h"
@@ -22,10 +22,10 @@ struct EffortShared {
 template <typename T>
 struct EffortWarp {
     EffortSum<T> sums[kWarpFilters];
-    uint32_t alive;      // a bit for every filter that is; the same in all lanes
-    uint32_t predicted;  // 2 * filter + pixel of this lane: its output is 0
-    uint32_t exists;     // bit 0 and 1: are the lane's two pixels outputs?
-    int32_t pixels;      // of the tile that are
+    uint32_t alive;        // a bit for every filter that is; the same in all lanes
+    uint32_t predicted;    // 2 * filter + pixel of this lane: its output is 0
+    uint32_t exists;       // bit 0 and 1: are the lane's two pixels outputs?
+    int32_t pixels;        // of the tile that are
     int32_t first_filter;  // of the layer
     unsigned long long products, checks;
 
@@ -38,31 +38,34 @@ struct EffortWarp {
     }
 };
 
-// Adds `count` columns, which lie in shared memory. Rows beyond them, up to a multiple of four, are
-// zero in weights and x alike.
+// Columns for which a filter is asked once whether it still counts.
+constexpr int kUnrolledColumns = 4;
+static_assert(kStepColumns % kUnrolledColumns == 0,
+              "rows beyond the last column of a step are zero");
+
+// Adds `count` columns, which lie in shared memory; those of the step beyond them are zero.
 template <typename T>
 __device__ __forceinline__ void Multiply(EffortShared<T> const& shared, int count,
                                          EffortWarp<T>* warp) {
     using Pair = typename EffortSum<T>::Pair;
     int const lane = LaneId();
-    T const* const weights = shared.weights + static_cast<int>(threadIdx.x) / kWarpSize *
-                                                  (kStepColumns * kWarpFilters);
+    T const* const weights =
+        shared.weights + static_cast<int>(threadIdx.x) / kWarpSize * (kStepColumns * kWarpFilters);
     uint32_t const alive = warp->alive;
     if (alive == 0) return;
-    for (int k = 0; k < count; k += 2) {
-        T w[2][kWarpFilters];
-        Pair x[2];
+    for (int k = 0; k < count; k += kUnrolledColumns) {
+        T w[kUnrolledColumns][kWarpFilters];
+        Pair x[kUnrolledColumns];
 #pragma unroll
-        for (int i = 0; i < 2; ++i) {
+        for (int i = 0; i < kUnrolledColumns; ++i) {
             LoadEight(weights + (k + i) * kWarpFilters, w[i]);
             x[i] = reinterpret_cast<Pair const*>(shared.x + (k + i) * kTilePixels)[lane];
         }
 #pragma unroll
         for (int f = 0; f < kWarpFilters; ++f) {
-            if ((alive >> f & 1u) != 0) {
-                warp->sums[f].Add(w[0][f], x[0]);
-                warp->sums[f].Add(w[1][f], x[1]);
-            }
+            if ((alive >> f & 1u) == 0) continue;
+#pragma unroll
+            for (int i = 0; i < kUnrolledColumns; ++i) warp->sums[f].Add(w[i][f], x[i]);
         }
     }
 }
@@ -75,9 +78,9 @@ __device__ __forceinline__ void LoadWeights(EffortTask const& task, EffortTile c
     if (!anything) return;
     ConvShape const& shape = task.layer.shape;
     int const warp = static_cast<int>(threadIdx.x) / kWarpSize, lane = LaneId();
-    int64_t const together = static_cast<int64_t>(tile.group) *
-                                 DivUp(shape.filters / shape.group, kWarpFilters) +
-                             tile.first_filter / kWarpFilters + warp;
+    int64_t const together =
+        static_cast<int64_t>(tile.group) * DivUp(shape.filters / shape.group, kWarpFilters) +
+        tile.first_filter / kWarpFilters + warp;
     T const* const from = static_cast<T const*>(task.layer.weights) +
                           together * task.layer.layout.rows * kWarpFilters;
     int const k = lane / 2, half_of = lane % 2 * 4;
@@ -113,9 +116,8 @@ __device__ __forceinline__ void Step(EffortTask const& task, EffortTile const& t
 // Adds the channels first <= rank < last of the layer's order.
 template <typename T>
 __device__ __forceinline__ void AddChannels(EffortTask const& task, EffortTile const& tile,
-                                            EffortShared<T> const& shared,
-                                            Corner<T> const& corner, int32_t first, int32_t last,
-                                            EffortWarp<T>* warp) {
+                                            EffortShared<T> const& shared, Corner<T> const& corner,
+                                            int32_t first, int32_t last, EffortWarp<T>* warp) {
     ConvShape const& shape = task.layer.shape;
     int32_t const columns = shape.channels / shape.group * task.window;
     int32_t const end = last * task.window;
@@ -127,13 +129,13 @@ __device__ __forceinline__ void AddChannels(EffortTask const& task, EffortTile c
         if (thread < count) {
             int32_t const mine = column + thread;
             int32_t const channel = __ldg(OrderOf(task) + mine / task.window);
-            shared.taps[thread] =
-                TapOf(shape, columns,
-                      static_cast<uint32_t>(channel * task.window + mine % task.window));
+            shared.taps[thread] = TapOf(
+                shape, columns, static_cast<uint32_t>(channel * task.window + mine % task.window));
             shared.rows[thread] = mine;
         }
-        Step(task, tile, shared, count,
-             [&](int k, int) { return LoadTap(shape, corner, shared.taps[k]); }, warp);
+        Step(
+            task, tile, shared, count,
+            [&](int k, int) { return LoadTap(shape, corner, shared.taps[k]); }, warp);
         if (next % kStepColumns == 0) warp->Flush();
         column = next;
     }

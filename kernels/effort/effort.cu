@@ -38,8 +38,8 @@ cudaError_t LaunchPhases(EffortTask task, int32_t first, int32_t count, T const*
         return ES_LAUNCH((EffortConvKernel<T, true>), grid, kEffortThreads, 0, stream, task, x,
                          effort, y);
     }
-    return ES_LAUNCH((EffortConvKernel<T, false>), grid, kEffortThreads, 0, stream, task, x,
-                     effort, y);
+    return ES_LAUNCH((EffortConvKernel<T, false>), grid, kEffortThreads, 0, stream, task, x, effort,
+                     y);
 }
 
 template <typename T>
@@ -47,8 +47,7 @@ cudaError_t Launch(EffortTask const& task, void const* x, int32_t const* effort,
                    cudaStream_t stream) {
     int32_t const period = task.layer.knobs.sample_period;
     T const* const from = static_cast<T const*>(x);
-    cudaError_t const samples =
-        LaunchPhases(task, 0, 1, from, effort, static_cast<T*>(y), stream);
+    cudaError_t const samples = LaunchPhases(task, 0, 1, from, effort, static_cast<T*>(y), stream);
     if (samples != cudaSuccess) return samples;
     return LaunchPhases(task, 1, period * period - 1, from, effort, static_cast<T*>(y), stream);
 }
@@ -62,15 +61,15 @@ cudaError_t LaunchEffortConv(EffortConv const& layer, void const* x, int32_t con
     if (x == nullptr || effort == nullptr || y == nullptr) return cudaErrorInvalidValue;
     int64_t const rows = OutputSide(layer.shape, 0), columns = OutputSide(layer.shape, 1);
     int64_t const side = int64_t{kTileSide} * layer.knobs.sample_period;
-    EffortTask const task{layer,
-                          static_cast<int32_t>(rows),
-                          static_cast<int32_t>(columns),
-                          layer.shape.kernel[0] * layer.shape.kernel[1],
-                          0,
-                          1,
-                          {static_cast<int32_t>(DivUp(rows, side)),
-                           static_cast<int32_t>(DivUp(columns, side))},
-                          counts};
+    EffortTask const task{
+        layer,
+        static_cast<int32_t>(rows),
+        static_cast<int32_t>(columns),
+        layer.shape.kernel[0] * layer.shape.kernel[1],
+        0,
+        1,
+        {static_cast<int32_t>(DivUp(rows, side)), static_cast<int32_t>(DivUp(columns, side))},
+        counts};
     return layer.type == DataType::kHalf ? Launch<half>(task, x, effort, y, stream)
                                          : Launch<float>(task, x, effort, y, stream);
 }

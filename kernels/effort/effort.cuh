@@ -18,8 +18,7 @@ __device__ __forceinline__ void LookForSaturation(EffortTask const& task, int32_
     EffortLayout const& layout = task.layer.layout;
     float const* const thresholds =
         reinterpret_cast<float const*>(BytesOf(task) + layout.thresholds);
-    int32_t const* const settled =
-        reinterpret_cast<int32_t const*>(BytesOf(task) + layout.settled);
+    int32_t const* const settled = reinterpret_cast<int32_t const*>(BytesOf(task) + layout.settled);
     bool const exact = task.layer.knobs.saturation == Saturation::kExact;
 #pragma unroll
     for (int f = 0; f < kWarpFilters; ++f) {
@@ -38,8 +37,8 @@ __device__ __forceinline__ void LookForSaturation(EffortTask const& task, int32_
             warp->predicted |= static_cast<uint32_t>(ends[0]) << (2 * f);
             warp->predicted |= static_cast<uint32_t>(ends[1]) << (2 * f + 1);
         }
-        bool const done = (ends[0] || (warp->exists & 1u) == 0) &&
-                          (ends[1] || (warp->exists & 2u) == 0);
+        bool const done =
+            (ends[0] || (warp->exists & 1u) == 0) && (ends[1] || (warp->exists & 2u) == 0);
         if (__all_sync(kFullMask, done)) warp->alive &= ~(1u << f);
     }
 }
@@ -58,8 +57,8 @@ __device__ __forceinline__ void LookAtSamples(EffortTask const& task, int32_t co
         for (int i = 0; i < 2; ++i) {
             bool const exists = (warp->exists >> i & 1u) != 0;
             fills[i] = exists && LookAround(task, map, at[0], at[1] + i * Period(task)).agree;
-            warp->checks += static_cast<unsigned int>(
-                kFillOperations * __popc(__ballot_sync(kFullMask, fills[i])));
+            warp->checks += static_cast<unsigned int>(kFillOperations *
+                                                      __popc(__ballot_sync(kFullMask, fills[i])));
             fills[i] = fills[i] || !exists;
         }
         warp->checks += kLookOperations * warp->Pixels();
@@ -154,8 +153,7 @@ __global__ void __launch_bounds__(kEffortThreads, 4)
     int32_t const channels = ChannelsAt(task, __ldg(effort));
     bool const looks = knobs.saturation != Saturation::kOff;
     for (int32_t rank = 0; rank < channels && __syncthreads_or(warp.alive != 0);) {
-        bool const looks_again =
-            looks && (rank == 0 || knobs.saturation == Saturation::kExact);
+        bool const looks_again = looks && (rank == 0 || knobs.saturation == Saturation::kExact);
         int32_t const next = looks_again ? min(channels, rank + knobs.prefix_channels) : channels;
         if (kMeans) {
             AddChannelsOrMeans(task, tile, shared, means, corner, rank, next, &warp);

@@ -17,8 +17,8 @@ cudaError_t Run(EffortConv layer, EffortPacked const& packed, Call const& call) 
     ConvShape const& shape = layer.shape;
     int64_t const size = SizeOf(layer.type);
     int64_t const inputs = CheckedProduct(shape.samples, shape.channels, shape.height, shape.width);
-    int64_t const outputs = CheckedProduct(shape.samples, shape.filters, OutputSide(shape, 0),
-                                           OutputSide(shape, 1));
+    int64_t const outputs =
+        CheckedProduct(shape.samples, shape.filters, OutputSide(shape, 0), OutputSide(shape, 1));
     FirstError error;
     Staged const weights(packed.bytes.data(), packed.layout.bytes, &error);
     Staged const bias(call.bias, int64_t{shape.filters} * 4, &error);
@@ -72,8 +72,12 @@ ES_ENTRY int32_t es_effort_conv_host(
                             sample_period,
                             sample_below,
                             sample_within};
-    EffortConv const layer{conv,  static_cast<DataType>(type), static_cast<Activation>(activation),
-                           knobs, EffortLayout{},              nullptr,
+    EffortConv const layer{conv,
+                           static_cast<DataType>(type),
+                           static_cast<Activation>(activation),
+                           knobs,
+                           EffortLayout{},
+                           nullptr,
                            nullptr};
     EffortAttributes const attributes{weights,           channel_order,
                                       level_channels,    level_channels_count,

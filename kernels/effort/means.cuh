@@ -27,9 +27,9 @@ __device__ __forceinline__ float MeanOf(EffortTask const& task, Corner<T> const&
     for (int32_t row = 0; row < shape.kernel[0]; ++row) {
         for (int32_t column = 0; column < shape.kernel[1]; ++column) {
             int32_t const down = row * shape.dilations[0], right = column * shape.dilations[1];
-            uint32_t const distance = static_cast<uint32_t>(down) *
-                                          static_cast<uint32_t>(shape.width) +
-                                      static_cast<uint32_t>(right);
+            uint32_t const distance =
+                static_cast<uint32_t>(down) * static_cast<uint32_t>(shape.width) +
+                static_cast<uint32_t>(right);
             int4 const tap = make_int4(static_cast<int32_t>(distance), down, right, 0);
             float const x = ToFloat(NumberOf<T>(LoadTap(shape, channel, tap)));
             most = fmaxf(most, x);
@@ -92,8 +92,8 @@ __device__ __forceinline__ void AddChannelsOrMeans(EffortTask const& task, Effor
         int32_t const channels = min(kMeanChannels, last - base);
         LookAtWindows(task, corner, base, channels, means);
         if (thread < kWarpSize) {  // once for all filters of the block
-            warp->checks += static_cast<unsigned int>(channels * (3 * task.window + 2)) *
-                            warp->Pixels();
+            warp->checks +=
+                static_cast<unsigned int>(channels * (3 * task.window + 2)) * warp->Pixels();
         }
         int32_t const end = means.ends[channels - 1];
         for (int32_t column = 0; column < end; column += kStepColumns) {

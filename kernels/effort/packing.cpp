@@ -56,8 +56,8 @@ void PackFilter(EffortAttributes const& from, ConvShape const& shape, int32_t fi
     int32_t const per_group = shape.filters / shape.group;
     int64_t const together = int64_t{filter / per_group} * DivUp(per_group, kFiltersTogether) +
                              filter % per_group / kFiltersTogether;
-    int64_t const first = together * layout.rows * kFiltersTogether +
-                          filter % per_group % kFiltersTogether;
+    int64_t const first =
+        together * layout.rows * kFiltersTogether + filter % per_group % kFiltersTogether;
     int32_t settled = 0;
     for (int64_t rank = 0; rank < channels; ++rank) {
         float const* const weights =

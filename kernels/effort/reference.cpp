@@ -24,11 +24,10 @@ class Output {
         ConvShape const& shape = layer_.shape;
         int64_t const per_group = shape.channels / shape.group;
         int64_t const channel = attributes_.channel_order[rank];
-        float const* const weights =
-            attributes_.weights +
-            (place_.filter * per_group + channel) * shape.kernel[0] * shape.kernel[1];
-        std::vector<double> const window = Window(
-            place_.filter / (shape.filters / shape.group) * per_group + channel);
+        float const* const weights = attributes_.weights + (place_.filter * per_group + channel) *
+                                                               shape.kernel[0] * shape.kernel[1];
+        std::vector<double> const window =
+            Window(place_.filter / (shape.filters / shape.group) * per_group + channel);
         bool const similar = IsSimilar(window);
         double mean = 0.0;
         for (double const number : window) mean += number / static_cast<double>(window.size());
@@ -90,10 +89,9 @@ class Evaluation {
         ConvShape const& shape = layer_.shape;
         rows_ = OutputSide(shape, 0);
         columns_ = OutputSide(shape, 1);
-        size_t const size =
-            static_cast<size_t>(shape.samples * shape.filters * rows_ * columns_);
-        result_ = EffortReference{std::vector<double>(size), std::vector<double>(size), INFINITY,
-                                  0, 0};
+        size_t const size = static_cast<size_t>(shape.samples * shape.filters * rows_ * columns_);
+        result_ =
+            EffortReference{std::vector<double>(size), std::vector<double>(size), INFINITY, 0, 0};
         ForEach([this](Place const& place) { return IsSample(place); });
         ForEach([this](Place const& place) { return !IsSample(place); });
         return result_;
@@ -115,8 +113,8 @@ class Evaluation {
     void ForEach(Wanted const& wanted) {
         for (int64_t i = 0; i < static_cast<int64_t>(result_.y.size()); ++i) {
             Place const place{i / columns_ / rows_ / layer_.shape.filters,
-                              i / columns_ / rows_ % layer_.shape.filters,
-                              i / columns_ % rows_, i % columns_};
+                              i / columns_ / rows_ % layer_.shape.filters, i / columns_ % rows_,
+                              i % columns_};
             if (wanted(place) && !Fill(place)) Compute(place);
         }
     }
@@ -145,7 +143,8 @@ class Evaluation {
         Decide(below, largest);
         Decide(within, largest);
         bool numbers = true;
-        for (auto const& line : around) numbers = numbers && line[0] == line[0] && line[1] == line[1];
+        for (auto const& line : around)
+            numbers = numbers && line[0] == line[0] && line[1] == line[1];
         if (!numbers || !(below > 0.0 && within > 0.0)) return false;
         result_.checks += 6;
         double const down = static_cast<double>(place.row % period) / static_cast<double>(period);

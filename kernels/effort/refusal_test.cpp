@@ -27,10 +27,10 @@ ES_TEST(EffortWeightsLieInRowsOfEight) {
     }
     problem.layer.knobs.similarity = 0.0f;
     EffortPacked packed;
-    ES_EXPECT(PackEffort(problem.Attributes(), kShape, DataType::kFloat, problem.layer.knobs,
-                         &packed)
-                  .empty(),
-              "refused");
+    ES_EXPECT(
+        PackEffort(problem.Attributes(), kShape, DataType::kFloat, problem.layer.knobs, &packed)
+            .empty(),
+        "refused");
     // Two groups of nine filters are two eights each; a row for 2 x 2 columns and for 2 means.
     ES_EXPECT(packed.layout.rows == 6, "%d rows", packed.layout.rows);
     ES_EXPECT(packed.layout.thresholds == 4 * 6 * 8 * 4, "%lld bytes of weights",

@@ -1,8 +1,9 @@
 // What a block of EsEffortConv works at: 32 filters of a group, times 8 x 8 outputs of one sample.
 //
-// With a sample period of p the outputs fall into p x p phases, those whose row and column leave the
-// same rest. A tile is 8 x 8 outputs of one phase, so it spreads over 8p x 8p of the map. The first
-// launch makes phase 0, the samples; a second one makes the others, which look at the samples.
+// With a sample period of p the outputs fall into p x p phases, those whose row and column leave
+// the same rest. A tile is 8 x 8 outputs of one phase, so it spreads over 8p x 8p of the map. The
+// first launch makes phase 0, the samples; a second one makes the others, which look at the
+// samples.
 #pragma once
 
 #include "common/window.cuh"
@@ -48,7 +49,7 @@ __device__ __forceinline__ int32_t Period(EffortTask const& task) {
 struct EffortTile {
     int32_t group, first_filter;  // of the group
     int64_t sample;
-    int32_t phase[2];  // rest of the row and of the column
+    int32_t phase[2];   // rest of the row and of the column
     int32_t corner[2];  // of the tile, in the phase's grid
 
     // The row or column of the map that `place` of the tile stands for.
@@ -118,13 +119,12 @@ __device__ __forceinline__ Neighbours LookAround(EffortTask const& task, T const
     float const down = static_cast<float>(row % period) / static_cast<float>(period);
     float const over = static_cast<float>(column % period) / static_cast<float>(period);
     float const first = fmaf(over, b - a, a), second = fmaf(over, d - c, c);
-    return Neighbours{
-        numbers && most < knobs.sample_below && most - least < knobs.sample_within,
-        fmaf(down, second - first, first)};
+    return Neighbours{numbers && most < knobs.sample_below && most - least < knobs.sample_within,
+                      fmaf(down, second - first, first)};
 }
 
-// What LookAround costs: 4 comparisons to see numbers, 6 for the extremes, 2 of them, 1 subtraction;
-// the value another 6.
+// What LookAround costs: 4 comparisons to see numbers, 6 for the extremes, 2 of them, 1
+// subtraction; the value another 6.
 constexpr int kLookOperations = 13;
 constexpr int kFillOperations = 6;
 

@@ -63,10 +63,10 @@ void Check(EffortProblem problem) {
         EffortRun const run = problem.Run();
         ES_EXPECT_CLOSE("y", run.y, expected.y, expected.magnitude, tolerance);
         int64_t const products = static_cast<int64_t>(run.counts.products);
-        ES_EXPECT(products >= expected.products ||
-                      problem.layer.knobs.saturation == Saturation::kExact,
-                  "%lld products instead of %lld", static_cast<long long>(products),
-                  static_cast<long long>(expected.products));
+        ES_EXPECT(
+            products >= expected.products || problem.layer.knobs.saturation == Saturation::kExact,
+            "%lld products instead of %lld", static_cast<long long>(products),
+            static_cast<long long>(expected.products));
         if (problem.Plain()) {
             ES_EXPECT(products == expected.products && run.counts.checks == 0, "%lld products",
                       static_cast<long long>(products));
@@ -103,12 +103,10 @@ ES_TEST(EffortRandomShapesAndKnobs) {
                               {integer(0, 3), integer(0, 3), integer(0, 3), integer(0, 3)},
                               {integer(1, 3), integer(1, 3)}};
         if (!IsValid(shape)) continue;  // the window does not fit
-        EffortKnobs knobs{static_cast<Saturation>(integer(0, 2)),
-                          integer(1, shape.channels / group - 1),
-                          static_cast<float>(integer(-1, 3)),
-                          integer(1, 5),
-                          static_cast<float>(integer(0, 9)) + 0.52f,
-                          static_cast<float>(integer(0, 9)) + 0.52f};
+        EffortKnobs knobs{
+            static_cast<Saturation>(integer(0, 2)),    integer(1, shape.channels / group - 1),
+            static_cast<float>(integer(-1, 3)),        integer(1, 5),
+            static_cast<float>(integer(0, 9)) + 0.52f, static_cast<float>(integer(0, 9)) + 0.52f};
         DataType const type = random.Chance(0.5) ? DataType::kFloat : DataType::kHalf;
         if (type == DataType::kHalf && knobs.similarity > 0.0f) knobs.sample_period = 1;
         Check(MakeEffortProblem(shape, "random", type, knobs, random.Next()));
@@ -121,9 +119,8 @@ ES_TEST(EffortKnobsOffIsDenseToTheBit) {
         EffortProblem problem =
             MakeEffortProblem(shape.conv, shape.why, DataType::kFloat, kOff, 11);
         problem.MakeNormal(12);
-        ForEveryOrder(problem.name, [&] {
-            ES_EXPECT(problem.Run().y == problem.ChainOfFmaf(), "other bits");
-        });
+        ForEveryOrder(problem.name,
+                      [&] { ES_EXPECT(problem.Run().y == problem.ChainOfFmaf(), "other bits"); });
     }
 }
 

@@ -28,12 +28,9 @@ struct EffortProblem {
     int32_t effort;
 
     EffortAttributes Attributes() const {
-        return EffortAttributes{weights.data(),
-                                order.data(),
-                                levels.data(),
-                                static_cast<int64_t>(levels.size()),
-                                thresholds.data(),
-                                static_cast<int64_t>(thresholds.size())};
+        return EffortAttributes{weights.data(),    order.data(),
+                                levels.data(),     static_cast<int64_t>(levels.size()),
+                                thresholds.data(), static_cast<int64_t>(thresholds.size())};
     }
     int64_t Outputs() const {
         return CheckedProduct(layer.shape.samples, layer.shape.filters, OutputSide(layer.shape, 0),
@@ -41,8 +38,8 @@ struct EffortProblem {
     }
     // Is everything computed?
     bool Plain() const {
-        return layer.knobs.saturation == Saturation::kOff && !TakesMeans(layer.shape, layer.knobs) &&
-               layer.knobs.sample_period == 1;
+        return layer.knobs.saturation == Saturation::kOff &&
+               !TakesMeans(layer.shape, layer.knobs) && layer.knobs.sample_period == 1;
     }
 
     EffortReference Reference() const {
@@ -127,12 +124,10 @@ inline EffortProblem MakeEffortProblem(ConvShape const& shape, char const* why, 
                                        EffortKnobs const& knobs, uint64_t seed) {
     testing::Random random(seed);
     EffortProblem problem{};
-    problem.name = testing::Format(
-        "%s, %s, saturation %d, similarity %g, period %d", testing::Name(type), why,
-        static_cast<int>(knobs.saturation), static_cast<double>(knobs.similarity),
-        knobs.sample_period);
-    problem.layer = EffortConv{shape, type,           Activation::kRelu, knobs,
-                               {},    nullptr, nullptr};
+    problem.name = testing::Format("%s, %s, saturation %d, similarity %g, period %d",
+                                   testing::Name(type), why, static_cast<int>(knobs.saturation),
+                                   static_cast<double>(knobs.similarity), knobs.sample_period);
+    problem.layer = EffortConv{shape, type, Activation::kRelu, knobs, {}, nullptr, nullptr};
     int64_t const channels = shape.channels / shape.group;
     for (int64_t i = 0; i < shape.filters * FilterWeights(shape); ++i) {
         problem.weights.push_back(static_cast<float>(random.Integer(-3, 3)));
@@ -146,17 +141,18 @@ inline EffortProblem MakeEffortProblem(ConvShape const& shape, char const* why, 
     problem.order.resize(static_cast<size_t>(channels));
     std::iota(problem.order.begin(), problem.order.end(), 0);
     for (size_t i = problem.order.size(); i > 1; --i) {
-        std::swap(problem.order[i - 1],
-                  problem.order[static_cast<size_t>(random.Integer(0, static_cast<int64_t>(i) - 1))]);
+        std::swap(
+            problem.order[i - 1],
+            problem.order[static_cast<size_t>(random.Integer(0, static_cast<int64_t>(i) - 1))]);
     }
     problem.levels = {static_cast<int32_t>(channels)};
-    if (channels > 1) problem.levels.push_back(static_cast<int32_t>(random.Integer(1, channels - 1)));
+    if (channels > 1)
+        problem.levels.push_back(static_cast<int32_t>(random.Integer(1, channels - 1)));
     problem.effort = channels > 1 && random.Chance(0.25) ? 1 : 0;
     if (knobs.saturation == Saturation::kOff && random.Chance(0.25)) {
         problem.layer.activation = Activation::kNone;
     }
-    int64_t const inputs =
-        CheckedProduct(shape.samples, shape.channels, shape.height, shape.width);
+    int64_t const inputs = CheckedProduct(shape.samples, shape.channels, shape.height, shape.width);
     for (int64_t i = 0; i < inputs; ++i) {
         problem.x.push_back(static_cast<double>(std::max<int64_t>(0, random.Integer(-3, 4))));
     }
