@@ -193,9 +193,10 @@ def effort_cases(seed: int = 0) -> list[Case]:
                 "activation": 1,
             }
             x = np.maximum(rng.integers(-3, 5, source), 0).astype(np.float32)
-            for level in (0, 1):
-                inputs = (torch.from_numpy(x), torch.tensor([level], dtype=torch.int32))
-                cases.append(Case("EsEffortConv", f"{why}, {knob}, {level}", inputs, attributes))
+            level = len(cases) % 3 == 2
+            inputs = (torch.from_numpy(x), torch.tensor([level], dtype=torch.int32))
+            why_all = f"{why}, {knob}, effort {level:d}"
+            cases.append(Case("EsEffortConv", why_all, inputs, attributes))
     return cases
 
 
