@@ -31,7 +31,7 @@ def microseconds(run: Callable[[], object], flush: torch.Tensor) -> list[float]:
     times = []
     for index in range(-WARM_UP, RUNS):
         flush.zero_()
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
         run()
         end.record()
