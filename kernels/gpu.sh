@@ -42,8 +42,10 @@ make_build() {
     sm=$(architecture)
     [ -n "$sm" ] || skip "no NVIDIA GPU on this machine"
     nvcc=$(find_nvcc) || skip "no nvcc on this machine; JetPack and the CUDA toolkit bring it"
-    CUDACXX=$nvcc cmake -S kernels -B $build -DES_EMULATION=OFF -DES_ARCHITECTURES="$sm" \
-        -DES_TESTS=ON -DES_BENCHMARKS=ON >$build.log || { cat $build.log && exit 1; }
+    mkdir -p $build
+    local kernels=$PWD/kernels  # the CMake of JetPack 4.6 knows no -S and -B
+    (cd $build && CUDACXX=$nvcc cmake "$kernels" -DES_EMULATION=OFF -DES_ARCHITECTURES="$sm" \
+        -DES_TESTS=ON -DES_BENCHMARKS=ON) >$build.log || { cat $build.log && exit 1; }
     cmake --build $build -- -j "${JOBS:-2}"
 }
 

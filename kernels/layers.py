@@ -3,67 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "deploy"))
+
+from edgesynth.hardware.kernel_roofline import Layer as Layer
 
 HEADER = Path(__file__).resolve().parent / "testing" / "layers.h"
 _ROW = re.compile(r'\{"([^"]+)",\s*\{([^;]*?)\}\},\n')
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A convolution of one sample; a linear layer has one pixel. Pairs are down, right."""
-
-    name: str
-    channels: int
-    height: int
-    width: int
-    filters: int
-    group: int
-    kernel: tuple[int, int]
-    strides: tuple[int, int]
-    pads: tuple[int, int, int, int]
-    """Top, left, bottom, right."""
-    dilations: tuple[int, int]
-
-    @property
-    def is_linear(self) -> bool:
-        """True for a matrix times a vector."""
-        return (self.height, self.width) == (1, 1)
-
-    @property
-    def output(self) -> tuple[int, int]:
-        """Height and width of the result."""
-        down, right = (
-            (side + self.pads[axis] + self.pads[axis + 2] - self._window(axis))
-            // self.strides[axis]
-            + 1
-            for axis, side in enumerate((self.height, self.width))
-        )
-        return down, right
-
-    @property
-    def pixels(self) -> int:
-        """Of the result."""
-        return self.output[0] * self.output[1]
-
-    @property
-    def columns(self) -> int:
-        """Weights of one filter."""
-        return self.channels // self.group * self.kernel[0] * self.kernel[1]
-
-    @property
-    def activations(self) -> int:
-        """Numbers read and written besides the weights."""
-        return self.channels * self.height * self.width + self.filters * self.pixels
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates."""
-        return self.filters * self.columns * self.pixels
-
-    def _window(self, axis: int) -> int:
-        return self.dilations[axis] * (self.kernel[axis] - 1) + 1
 
 
 def read_layers(header: Path = HEADER) -> list[Layer]:

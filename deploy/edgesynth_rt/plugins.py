@@ -9,8 +9,8 @@ from edgesynth_rt.errors import MissingError
 DOMAIN = "edgesynth"
 VARIABLE = "EDGESYNTH_PLUGINS"
 HOW_TO_GET = (
-    "build edgesynth's plugin library on this board (`docker/build-plugins.sh kernels lib 62`, with "
-    "its own number for 62; the Docker images have it) and give it with "
+    "build edgesynth's plugin library on this board (`docker/build-plugins.sh kernels lib 62`, "
+    "with its own number for 62; the Docker images have it) and give it with "
     "--plugins libedgesynth_plugins.so"
 )
 

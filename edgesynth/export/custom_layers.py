@@ -11,9 +11,10 @@ import numpy as np
 import onnx
 
 from edgesynth.export.integers import IntegerWeight, find_integers
-from edgesynth.export.layer_choice import Choice, Layer, Mode, choose, times_used
+from edgesynth.export.layer_choice import Candidate, Choice, Mode, choose
 from edgesynth.export.products import Graph, Product, fold_normalization
 from edgesynth.export.tidy import Shapes, drop_unused, known_shapes
+from edgesynth.hardware.kernel_roofline import Layer
 from edgesynth.hardware.target import Target
 from edgesynth.networks.network import Network
 from edgesynth.operators.nodes import add_functions, make_node
@@ -61,7 +62,7 @@ def choose_operators(
         if product is None:
             continue
         integer = integers.get(node.output[0])
-        layer = _layer(product, integer, shapes)
+        layer = _candidate(product, integer, shapes)
         choice = choose(layer, mode)
         if choice is None:
             continue
@@ -87,14 +88,34 @@ def _integers(
     return {each.node.output[0]: each for each in find_integers(model.graph, network)}
 
 
-def _layer(product: Product, integer: IntegerWeight | None, shapes: Shapes) -> Layer:
+def _candidate(product: Product, integer: IntegerWeight | None, shapes: Shapes) -> Candidate:
     weights = product.weights
-    return Layer(
+    return Candidate(
         weights=weights.size,
         nonzero=int(np.count_nonzero(weights)),
-        window=int(np.prod(weights.shape[2:])),
-        outputs=times_used(shapes.get(product.node.output[0])),
+        shape=_shape(product, shapes.get(product.node.input[0])),
         bits=None if integer is None else integer.bits,
+    )
+
+
+def _shape(product: Product, source: list[int | str | None] | None) -> Layer | None:
+    """Of a product that reads a tensor of shape `source`; None where its size is not known."""
+    name, filters = product.node.name, product.weights.shape[0]
+    if product.kind == "Linear":
+        features = product.weights.shape[1]
+        return Layer(name, features, 1, 1, filters, 1, (1, 1), (1, 1), (0, 0, 0, 0), (1, 1))
+    if source is None or len(source) != 4:
+        return None
+    height, width = source[2:]
+    if not isinstance(height, int) or not isinstance(width, int):
+        return None
+    group, kernel = product.geometry["group"], product.weights.shape[2:]
+    channels = group * product.weights.shape[1]
+    strides, pads, dilations = (
+        tuple(product.geometry[key]) for key in ("strides", "pads", "dilations")
+    )
+    return Layer(
+        name, channels, height, width, filters, group, kernel, strides, pads, dilations, True
     )
 
 
@@ -137,7 +158,7 @@ def _write(
     return node
 
 
-def _entry(node: onnx.NodeProto, layer: Layer, choice: Choice) -> dict[str, Any]:
+def _entry(node: onnx.NodeProto, layer: Candidate, choice: Choice) -> dict[str, Any]:
     return {
         "node": node.name,
         "type": node.op_type,

@@ -1,45 +1,49 @@
-"""Which layer becomes which operator, by rules of thumb where no board can be asked.
+"""Which layer becomes which operator, and an estimate of what that gains where no board is asked.
 
-Sparse (after SparseRT, arXiv:2008.11849, Sputnik, arXiv:2006.10901, and the rates of two Maxwell
-or Pascal multiprocessors): a sparse kernel reaches about 27 % of the fp32 peak, a dense one 70 % of
-the fp16 peak, so that they break even at 81 % zeros for a product of matrices; for larger windows
-dense kernels save multiplications (Winograd), which moves it to 85 to 91 %. A margin comes on top.
-
-Low-bit: packed weights save memory traffic, not arithmetic. Every fp16 weight of a layer with P x Q
-outputs does P * Q operations per byte; TX2 computes 22 in the time in which it loads one, TX1 40.
-Beyond that the weights are no bottleneck.
+The estimate is the roofline of the operators' kernels (`edgesynth.hardware.kernel_roofline`) for
+the layer's own shape, beside a dense layer in fp16, at batch 1 on TX1 and TX2. It says that sparse
+linear layers pay from little more than half zeros on and most sparse convolutions from 91 to 97 %,
+that low-bit linear layers gain what their weights are narrower, and that low-bit convolutions save
+memory alone. `build --operators auto` on the board times each layer and corrects it.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
+
+from edgesynth.hardware.board import load_board
+from edgesynth.hardware.kernel_roofline import (
+    Layer,
+    Limits,
+    Time,
+    dense_time,
+    limits_of,
+    packed_time,
+    sparse_time,
+)
 
 Mode = Literal["auto", "all", "none"]
 MODES: tuple[Mode, ...] = ("auto", "all", "none")
 Faster = Literal["plugin", "dense"]
+Form = Literal["Sparse", "Packed"]
 
-SPARSE_POINTWISE, SPARSE_WINDOW = 0.85, 0.92
-"""Share of zeros from which a sparse operator pays: products of matrices, larger windows."""
+BOARDS = ("tx1", "tx2")
+LEAST_GAIN = 1.1
+"""A plugin ends the fusion of its neighbours, so it must be this much faster on every board."""
 SPARSE_LEAST = 0.5
 """Below this even `all` leaves a layer dense: positions and values take more room than zeros."""
-PACKED_MOST_OUTPUTS = 22
-"""P * Q up to which packed weights pay, on TX2; TX1 gains somewhat beyond it."""
-_SPARSE_BITS = 48
-"""Of a nonzero weight and its column, for the choice between sparse and packed alone."""
 
 
 @dataclass(frozen=True)
-class Layer:
+class Candidate:
     """What the rules look at."""
 
     weights: int
     nonzero: int
-    window: int
-    """Kernel height times width; 1 for a linear layer."""
-    outputs: int | None
-    """P * Q, how often each weight is used for one sample; None where it is not known."""
+    shape: Layer | None
+    """None where the size of its input is not known."""
     bits: int | None
     """Of integer weights; None for float ones."""
 
@@ -53,59 +57,70 @@ class Layer:
 class Choice:
     """An operator for a layer, and what is believed of it until a board times it."""
 
-    form: Literal["Sparse", "Packed"]
-    estimate: Faster
-    """What is faster on a Tegra X1 or X2 by the rules of this module: an estimate."""
+    form: Form
+    speed_ups: tuple[float, ...] | None
+    """Over the dense layer on `BOARDS`: an estimate; None where there is none."""
     reason: str
 
+    @property
+    def gain(self) -> float:
+        """The least of the speed-ups; 0 where none is known."""
+        return min(self.speed_ups) if self.speed_ups else 0.0
 
-def choose(layer: Layer, mode: Mode) -> Choice | None:
+    @property
+    def estimate(self) -> Faster:
+        """What is faster on a TX1 and a TX2, as far as that can be told without one."""
+        return "plugin" if self.gain >= LEAST_GAIN else "dense"
+
+
+def choose(layer: Candidate, mode: Mode) -> Choice | None:
     """The operator for `layer`, None where it stays a standard one.
 
-    `auto` takes sparse layers above the break-even and every low-bit layer, whose weights become
-    smaller in any case; `all` every layer at least half of which is zeros too.
+    `auto` takes sparse layers that are estimated to be faster and every low-bit layer, whose
+    weights become smaller in any case; `all` every layer at least half of which is zeros too. Of
+    a low-bit layer of mostly zeros it takes the faster form.
     """
     if mode == "none":
         return None
-    sparse, packed = _sparse(layer), _packed(layer)
+    sparse = _sparse(layer) if layer.sparsity >= SPARSE_LEAST else None
+    packed = None if layer.bits is None else _packed(layer, layer.bits)
     wins = sparse is not None and sparse.estimate == "plugin"
     if sparse is not None and packed is not None:
-        smaller = layer.nonzero * _SPARSE_BITS < layer.weights * (layer.bits or 0)
-        return sparse if wins and smaller else packed
-    if packed is not None:
-        return packed
-    return sparse if wins or mode == "all" else None
+        return sparse if wins and sparse.gain > packed.gain else packed
+    return packed or (sparse if wins or mode == "all" else None)
 
 
-def _sparse(layer: Layer) -> Choice | None:
-    if layer.sparsity < SPARSE_LEAST:
-        return None
-    limit = SPARSE_POINTWISE if layer.window == 1 else SPARSE_WINDOW
-    kind = "a product of matrices" if layer.window == 1 else "a window of weights"
-    estimate: Faster = "plugin" if layer.sparsity >= limit else "dense"
-    compared = "reach" if estimate == "plugin" else "stay below"
-    reason = f"{100 * layer.sparsity:.1f} % zeros {compared} the {100 * limit:g} % of {kind}"
-    return Choice("Sparse", estimate, reason)
+def _sparse(layer: Candidate) -> Choice:
+    if layer.shape is None:
+        return _unknown("Sparse")
+    times = [sparse_time(on, layer.shape, layer.sparsity) for on in _limits()]
+    zeros = f"{100 * layer.sparsity:.1f} % zeros"
+    return _choice("Sparse", layer.shape, zeros, [each for each in times if each is not None])
 
 
-def _packed(layer: Layer) -> Choice | None:
-    if layer.bits is None:
-        return None
-    if layer.outputs is None:
-        return Choice("Packed", "dense", "how often a weight is used is not known")
-    estimate: Faster = "plugin" if layer.outputs <= PACKED_MOST_OUTPUTS else "dense"
-    verb = "no more than" if estimate == "plugin" else "more than"
-    times = "once" if layer.outputs == 1 else f"{layer.outputs} times"
-    reason = (
-        f"each weight is used {times} per sample, {verb} the {PACKED_MOST_OUTPUTS} operations that "
-        "a TX2 does per byte it loads"
+def _packed(layer: Candidate, bits: int) -> Choice:
+    if layer.shape is None:
+        return _unknown("Packed")
+    times = [packed_time(on, layer.shape, bits) for on in _limits()]
+    return _choice("Packed", layer.shape, f"weights of {bits} bits", times)
+
+
+def _choice(form: Form, shape: Layer, what: str, times: list[Time]) -> Choice:
+    if not times:
+        return Choice(form, None, f"{what}, and no estimate for a layer of so few filters")
+    pairs = zip(_limits(), times, strict=True)
+    speed_ups = tuple(dense_time(on, shape).us / time.us for on, time in pairs)
+    figures = " and ".join(
+        f"{gain:.2g} times as fast as dense on {on.name.upper()}"
+        for gain, on in zip(speed_ups, _limits(), strict=True)
     )
-    return Choice("Packed", estimate, reason)
+    return Choice(form, speed_ups, f"{what}: {figures} at batch 1 by the roofline")
 
 
-def times_used(shape: list[int | str | None] | None) -> int | None:
-    """P * Q of an output of `shape` (batch, channels, P, Q) or (batch, channels)."""
-    if shape is None:
-        return None
-    sides = [side for side in shape[2:] if isinstance(side, int)]
-    return math.prod(sides) if len(sides) == len(shape[2:]) else None
+def _unknown(form: Form) -> Choice:
+    return Choice(form, None, "the size of its input is not known, so there is no estimate")
+
+
+@cache
+def _limits() -> tuple[Limits, ...]:
+    return tuple(limits_of(load_board(name)) for name in BOARDS)

@@ -41,8 +41,7 @@ def check_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
 def operator_lines(layers: list[dict[str, Any]]) -> list[str]:
     """A line for each of the first custom operators of a bundle, and how many more there are."""
     lines = [
-        f"{each['node']} {each['type']}: by estimate the {each['estimate']} layer is faster on a "
-        f"TX1 or TX2; {each['reason']}"
+        f"{each['node']} {each['type']}: estimate: {each['estimate']} is faster; {each['reason']}"
         for each in layers[:_MOST_OPERATORS]
     ]
     more = len(layers) - len(lines)

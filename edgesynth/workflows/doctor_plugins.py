@@ -13,8 +13,8 @@ from edgesynth_rt.plugins import VARIABLE
 
 _BUILD = Path(__file__).parents[2] / "build" / "kernels"
 ADD = (
-    "on a Jetson, in the repository: cmake -S kernels -B build/kernels/cuda -DES_PLUGINS=ON "
-    "-DES_TESTS=OFF && cmake --build build/kernels/cuda --target edgesynth_plugins"
+    "on a Jetson, in the repository: docker/build-plugins.sh kernels build/kernels/cuda 62, with "
+    "its own number for 62"
 )
 _ASK = (
     "import ctypes, sys; library = ctypes.CDLL(sys.argv[1]); "

@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sparse_roofline import Layer, layers
+from layers import Layer, read_layers
 
 SPARSITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 RUNS, WARM_UP = 100, 5
@@ -31,7 +31,7 @@ def microseconds(run: Callable[[], object], flush: torch.Tensor) -> list[float]:
     times = []
     for index in range(-WARM_UP, RUNS):
         flush.zero_()
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
         run()
         end.record()
@@ -44,8 +44,8 @@ def microseconds(run: Callable[[], object], flush: torch.Tensor) -> list[float]:
 def cases(layer: Layer, dtype: torch.dtype) -> Iterator[tuple[str, float, Callable[[], object]]]:
     """(library, sparsity, run): dense once, then cuSPARSE at every sparsity."""
     weights = torch.randn(layer.filters, layer.columns, device="cuda", dtype=dtype)
-    x = torch.randn(1, layer.channels, *layer.size, device="cuda", dtype=dtype)
-    if layer.size == (1, 1):
+    x = torch.randn(1, layer.channels, layer.height, layer.width, device="cuda", dtype=dtype)
+    if layer.is_linear:
         column = x.reshape(-1, 1)
         yield "cuBLAS", 0.0, lambda: weights @ column
     else:
@@ -66,7 +66,7 @@ def cases(layer: Layer, dtype: torch.dtype) -> Iterator[tuple[str, float, Callab
 
 def _lowered(layer: Layer, csr: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """The layer as one sparse product."""
-    if layer.size == (1, 1):
+    if layer.is_linear:
         return csr @ x.reshape(-1, 1)
     columns = functional.unfold(x, layer.kernel, layer.dilations, layer.pads[:2], layer.strides)
     return csr @ columns.reshape(layer.columns, -1)
@@ -80,7 +80,7 @@ def main(words: list[str]) -> int:
     torch.backends.cudnn.benchmark = True
     flush = torch.empty(256 << 20, dtype=torch.uint8, device="cuda")
     lines = []
-    for layer in layers():
+    for layer in read_layers():
         for dtype in (torch.float32, torch.float16):
             for library, sparsity, run in cases(layer, dtype):
                 times = microseconds(run, flush)

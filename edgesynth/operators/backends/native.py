@@ -98,12 +98,11 @@ def open_library(kind: str) -> Library:
     for place in places:
         if place.is_file():
             return Library(place)
-    options = "-DES_EMULATION=ON" if kind == "host" else '-DES_ARCHITECTURES="53;62"'
     folder = places[-1].parent
-    raise MissingError(
-        f"there is no {file}; build it in the repository: cmake -S kernels -B {folder} {options} "
-        f"&& cmake --build {folder}"
-    )
+    make = f"cmake -S kernels -B {folder} -DES_EMULATION=ON && cmake --build {folder}"
+    if kind == "gpu":
+        make = "kernels/gpu.sh test"
+    raise MissingError(f"there is no {file}; build it in the repository: {make}")
 
 
 def _arguments(attributes: Attributes, kinds: dict[str, Kind]) -> Iterator[Any]:

@@ -98,6 +98,7 @@ def at_least(
     """Whether a network of edgesynth has `times` fewer of `key` and loses at most `points`."""
     what = key.replace("_", " ").replace("params", "dense parameters")
     claim = f"at least {times:g} times fewer {what}, at most {points:g} points below the ancestor"
+    claim += f" ({' or '.join(rivals)})" if rivals else ""
     known = [one for one in findings.ours if not rivals or one.rival in rivals]
     if not known:
         return Check(name, claim, None, "no such rival was run")

@@ -130,6 +130,8 @@ def check(findings: Findings) -> list[Check]:
         smallest_at_equal_accuracy("equal accuracy, dense parameters", findings, "params"),
         _literal_rule(findings),
         _clusters(findings),
+        at_least("E3 synapses", findings, "synapses", 7, 0.5, ("edgesynth", "edgesynth+stress")),
+        at_least("E3 clusters", findings, "synapses", 7, 8.0, ("halving", "halving+stress")),
         _beats_random(findings),
         _stress_at_birth(findings),
         _stress_after_training(findings),
