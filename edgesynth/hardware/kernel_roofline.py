@@ -224,8 +224,8 @@ def _packed_conv(layer: Layer, bits: int) -> float:
 
 _TILE, _BLOCK_FILTERS, _WARP_FILTERS = 8, 32, 8
 _MULTIPLY = 8 + 2 + 4
-"""Instructions of a warp for a column of 8 filters x 64 pixels: products of pairs, loads from shared
-memory, and what asks every four columns whether a filter still counts (columns.cuh)."""
+"""Instructions of a warp for a column of 8 filters x 64 pixels: products of pairs, loads from
+shared memory, and what asks every four columns whether a filter still counts (columns.cuh)."""
 _SHARE_WEIGHTS = 8 / 16
 _GATHER_COLUMN = 64 / 32 * 10
 """Of a block, for 64 pixels of x that 32 filters share."""

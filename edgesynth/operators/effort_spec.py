@@ -4,10 +4,10 @@ What an output is follows from its own numbers, never from how a machine groups 
 face gives the same result, and saves what its grain allows: a GPU whole tiles, a CPU whole vectors,
 the papers' scalar machine every single output. In the order in which they act:
 
-1. **effort**: channels are added up in `channel_order`, as many as `level_channels` has at the level
-   of the run-time input.
-2. **similarity** (the paper's SFMA): a window of one channel, padding included, whose numbers differ
-   by no more than this counts as its mean times the sum of the weights.
+1. **effort**: channels are added up in `channel_order`, as many as `level_channels` has at the
+   level of the run-time input.
+2. **similarity** (the paper's SFMA): a window of one channel, padding included, whose numbers
+   differ by no more than this counts as its mean times the sum of the weights.
 3. **saturation** (SPET), with ReLU. *Predicted*: where the sum of the first `prefix_channels` and
    the bias lies below the filter's threshold, the output is 0. *Exact*: after every
    `prefix_channels` channels an output may stop at 0 if it is not above 0 and no positive weight is
