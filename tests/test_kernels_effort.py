@@ -98,10 +98,10 @@ def test_counts_are_those_of_a_scalar_machine() -> None:
     assert counted(saturation=2, prefix_channels=1) == (128 + 64, 32)
     # all windows are flat: one product each; 14 operations per window and channel, for all filters
     assert counted(similarity=0.0) == (64, 2 * 16 * 14)
-    # 4 samples are computed, 12 outputs of each filter look at them (13) and are filled (6)
+    # 4 samples are computed and looked at (13), 12 outputs of each filter are filled (6)
     assert counted(sample_period=2, sample_below=9.0, sample_within=1.0) == (
         2 * 4 * 8,
-        2 * 12 * (13 + 6),
+        2 * (4 * 13 + 12 * 6),
     )
 
 

@@ -16,7 +16,8 @@ from edgesynth.operators.spec import Attributes
 from edgesynth.operators.weights import dense_weights
 
 LOOK_OPERATIONS, FILL_OPERATIONS = 13, 6
-"""Comparisons and subtractions by which one output looks at its samples; its interpolation."""
+"""Comparisons and subtractions by which a sample and its neighbours are found to agree, for all
+outputs between them; the interpolation of one of these."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,6 @@ def _count(
     period = attributes["sample_period"]
     if period > 1:
         samples = -(-rows // period) * -(-columns // period) * n * filters
-        checks += LOOK_OPERATIONS * (filters * places - samples)
+        checks += LOOK_OPERATIONS * samples
         checks += FILL_OPERATIONS * int(filled.sum())
     return Counts(int(products.sum()), checks, filters * per_group * window * places)

@@ -115,7 +115,9 @@ class Evaluation {
             Place const place{i / columns_ / rows_ / layer_.shape.filters,
                               i / columns_ / rows_ % layer_.shape.filters, i / columns_ % rows_,
                               i % columns_};
-            if (wanted(place) && !Fill(place)) Compute(place);
+            if (!wanted(place) || Fill(place)) continue;
+            Compute(place);
+            if (layer_.knobs.sample_period > 1 && IsSample(place)) result_.checks += 13;
         }
     }
 
@@ -135,7 +137,6 @@ class Evaluation {
             around[i / 2][i % 2] = result_.y[index];
             largest = std::max(largest, result_.magnitude[index]);
         }
-        result_.checks += 13;
         double const most = std::max({around[0][0], around[0][1], around[1][0], around[1][1]});
         double const least = std::min({around[0][0], around[0][1], around[1][0], around[1][1]});
         double const below = double{layer_.knobs.sample_below} - most;
