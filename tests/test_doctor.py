@@ -248,4 +248,4 @@ def test_the_library_is_looked_for_where_the_runtime_looks(bare, tmp_path, monke
     monkeypatch.setenv("EDGESYNTH_PLUGINS", str(tmp_path / "mine.so"))
     assert usual_places()[0] == tmp_path / "mine.so"
     missing = by_name(bare)["plugin library"]
-    assert missing.status == "missing" and "-DES_PLUGINS=ON" in missing.add
+    assert missing.status == "missing" and "docker/build-plugins.sh kernels" in missing.add

@@ -35,25 +35,7 @@ from edgesynth.workflows.inspect import inspect
 from edgesynth.workflows.measuring import MeasuringPlan
 from edgesynth.workflows.predict import predict
 from small_networks import ALL, Mobile, Plain, Residual, network
-
-
-def pruned(net: Network, share: float, *whole: str) -> Network:
-    """`net` with the weakest `share` of every layer's synapses dead, but for the layers `whole`."""
-    for name, layer in weighted_layers(net.module).items():
-        if name in whole:
-            continue
-        size = layer.weight.detach().abs().flatten()
-        dead = int(share * size.numel())
-        limit = size.sort().values[dead - 1] if dead else -1.0
-        net.masks[f"{name}.weight"] = layer.weight.detach().abs() > limit
-    net.apply_masks()
-    return net
-
-
-def low_bit(net: Network, form: str) -> Network:
-    images = torch.randn(4, *net.description.input_shape, generator=torch.manual_seed(3))
-    restrict(net, PrecisionPolicy(FORMATS[form]), [images])
-    return net
+from weight_forms import low_bit, pruned
 
 
 def bundle(

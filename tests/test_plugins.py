@@ -15,11 +15,17 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 
+from edgesynth.export.options import ExportOptions
+from edgesynth.networks.source import resolve
 from edgesynth.operators.backends.onnxruntime_backend import single_node_model
+from edgesynth.operators.nodes import is_operator
 from edgesynth.operators.specs import OPERATORS, operator_named
+from edgesynth.workflows.export import export
 from kernel_builds import build, run
 from operator_cases import Case, all_cases
+from weight_forms import low_bit, pruned
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = ROOT / "kernels" / "plugins"
@@ -50,6 +56,22 @@ def nodes(folder: Path, known: set[str]) -> list[tuple[Case, Path]]:
         path = folder / f"{index}.onnx"
         onnx.save(model, str(path))
         made.append((case, path))
+    return made
+
+
+def exported_nodes(folder: Path, form: str) -> list[tuple[str, Path]]:
+    """LeNet-5 as `export` writes it, each of its custom nodes cut out into a file of its own."""
+    torch.manual_seed(0)
+    net = resolve("lenet5")
+    net = pruned(net, 0.95) if form == "sparse" else low_bit(net, form)
+    export(net, target="jetpack-4.6", out=folder, options=ExportOptions(operators="all"))
+    model = onnx.load(str(folder / "main.onnx"))
+    extractor = onnx.utils.Extractor(onnx.shape_inference.infer_shapes(model))
+    made = []
+    for index, node in enumerate(each for each in model.graph.node if is_operator(each)):
+        path = folder.parent / f"{form}{index}.onnx"
+        onnx.save(extractor.extract_model(list(node.input), list(node.output)), str(path))
+        made.append((node.op_type, path))
     return made
 
 
@@ -106,6 +128,25 @@ def test_nvidias_registry_and_parser(library: str, interface: str, tmp_path: Pat
         assert node["operator"] == case.variant and node["made"], str(case)
         assert not node["made_without_one"], str(case)
         check_fields(case, node["fields"])
+
+
+@with_nvidia
+@pytest.mark.timeout(1200)
+def test_the_nodes_of_an_exported_network_become_plugins(tmp_path: Path) -> None:
+    """A sparse and a low-bit LeNet-5: every node, by the fields that NVIDIA's parser reads."""
+    made = [
+        node
+        for form in ("sparse", "int4")
+        for node in exported_nodes(tmp_path / f"{form}.bundle", form)
+    ]
+    assert {kind for kind, _ in made} == {
+        "EsSparseConv", "EsSparseLinear", "EsPackedConv", "EsPackedLinear",
+    }  # fmt: skip
+    library = build("host") / "libedgesynth_plugins_host.so"
+    found = probe(library, [path for _, path in made])
+    assert [(node["operator"], node["made"]) for node in found["nodes"]] == [
+        (kind, True) for kind, _ in made
+    ]
 
 
 def check_fields(case: Case, fields: dict[str, Any]) -> None:
