@@ -262,7 +262,7 @@ ES_TEST(SparseConvKeepsOddInputsApart) {
     }
 }
 
-// NvInferRuntimeBase.h on TensorFormat::kCHW2: element (c, h, w) is element [c/2][h][w][c%2].
+// TensorRT on kCHW2: element (c, h, w) is element [c/2][h][w][c%2] of memory.
 ES_TEST(PairsOfChannelsLieAsTensorRtHasThem) {
     int64_t const rows = 2, columns = 3;
     auto const at = [&](int64_t c, int64_t h, int64_t w) {
