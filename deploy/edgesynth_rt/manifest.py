@@ -5,6 +5,7 @@ alone, so that a newer exporter can add facts; keys that it knows must be right.
 """
 
 from edgesynth_rt.fields import Field
+from edgesynth_rt.policy import read_policy
 
 SCHEMA = "edgesynth.bundle/1"
 MANIFEST = "manifest.json"
@@ -112,9 +113,8 @@ def _check_shape(field):
 
 
 def _check_policy(root):
-    policy = root.given("policy")
-    if policy is not None:
-        policy.object()
+    if root.given("policy") is not None:
+        read_policy(root["policy"], [stage["id"] for stage in root.value["stages"]])
     for operator in root["operators"].items(most=1000):
         operator["type"].text(100)
         operator["version"].text(20)

@@ -1,6 +1,6 @@
 """Engines for bundles: found in the cache or built, proven by the golden outputs (Python 3.6)."""
 
-from edgesynth_rt.chain import check_chain
+from edgesynth_rt.chain import check_chain, refuse_policy
 from edgesynth_rt.cudart import Cuda
 from edgesynth_rt.engine_build import WORKSPACE_MIB, BuildOptions, build_engine
 from edgesynth_rt.engine_cache import EngineCache, engine_key
@@ -40,6 +40,7 @@ class TensorRTBackend(object):
         Raises what `build_engine` raises, and CheckError when an engine does not compute the
         golden outputs; such an engine is not kept.
         """
+        refuse_policy(bundle, "TensorRT")
         stages = check_chain(bundle)
         options = BuildOptions(precision, workspace_mib, fixed_batch(bundle, batch))
         keys = {
