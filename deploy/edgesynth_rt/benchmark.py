@@ -62,7 +62,7 @@ def make_record(bundle, runner, batch, timing, outcome, where, accuracy, command
     accuracy = dict(accuracy)
     source = "%s, %s split" % (accuracy.get("data"), accuracy.get("split"))
     exits = exits_of(bundle, runner, accuracy.pop("left", None), source)
-    return measured(
+    record = measured(
         bundle,
         outcome.series,
         batch=batch,
@@ -75,8 +75,8 @@ def make_record(bundle, runner, batch, timing, outcome, where, accuracy, command
         validity=_validity(bundle, where.device, outcome, exits),
         percentiles=PERCENTILES + tuple(timing.percentiles),
         command=command,
-        exits=exits,
     )
+    return dict(record, exits=exits)
 
 
 def _measurement(timing, runner, outcome, run):

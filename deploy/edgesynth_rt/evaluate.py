@@ -16,8 +16,8 @@ def evaluate(runner, bundle, images, labels, watch=lambda done: None):
 
     images: function from an int64 array of indices to uint8 images (len, channels, height, width).
     labels: class index of every image, shape (n,). watch: called with the number of images done.
-    Returns {"value": share right, "n", "right", "ci95": [low, high] (Wilson)}, and for a bundle with
-    a policy "left": {stage id: number of images that left there}.
+    Returns {"value": share right, "n", "right", "ci95": [low, high] (Wilson)}, and for a bundle
+    with a policy "left": {stage id: number of images that left there}.
     Raises UserError when the bundle is no classifier of such images or there is no image.
     """
     _check_classifier(bundle)

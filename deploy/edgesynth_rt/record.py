@@ -42,15 +42,14 @@ def measured(
     validity=(),
     percentiles=PERCENTILES,
     command="",
-    exits=None,
 ):
     """A record of kind "measured", or "replayed" when `energy` says so.
 
     bundle: an open Bundle; series: a `measure.Series`; batch: inferences per iteration; device,
     software: see `host`; energy, accuracy: a result or {"not_measured": reason}; measurement: how
     it was measured (warm_up_ms, duration_s, threads, ...), and the `precision` of an engine where
-    that is not the file's own; validity: what makes it doubtful, one sentence each; exits: see
-    `exits.exits_of`. Requirements and raw file are filled in by whoever judges and writes it.
+    that is not the file's own; validity: what makes it doubtful, one sentence each. Requirements,
+    exits and raw file are filled in by whoever judges and writes it.
     """
     return {
         "schema": SCHEMA,
@@ -68,7 +67,7 @@ def measured(
         "accuracy": accuracy,
         "cost": bundle.cost,
         "requirements": [],
-        "exits": exits,
+        "exits": None,
         "validity": list(validity),
         "raw": None,
         "measurement": dict(measurement, **_parts(series)),

@@ -1,7 +1,7 @@
 """A backend that computes nothing: it knows the logits of every stage for known inputs.
 
-For trying thresholds and policies where no engine and no ONNX Runtime is (Python 3.6). The decisions
-are made by the same code as everywhere; times mean nothing.
+For trying thresholds and policies where no engine and no ONNX Runtime is (Python 3.6). The
+decisions are made by the same code as everywhere; times mean nothing.
 """
 
 import hashlib

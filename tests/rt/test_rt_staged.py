@@ -50,10 +50,8 @@ def test_a_fixed_batch_is_filled_up(tmp_path):
         places = (taken["input"][:, 0, 0, 0] / 18).astype(int)
         return {"abc"[index]: outputs["abc"[index]][places]}
 
-    class Stage(object):
-        inputs = [{"name": "input"}]
-
-    answers, left = run_policy(bundle.policy, [Stage] * 3, run_stage, inputs, batch=16)
+    stage = bundle.stages[0]  # all three take the image
+    answers, left = run_policy(bundle.policy, [stage] * 3, run_stage, inputs, batch=16)
     wanted = bundle.policy.simulate(outputs)
     assert set(seen) == {16}
     assert np.array_equal(answers, wanted.logits) and np.array_equal(left, wanted.left)
