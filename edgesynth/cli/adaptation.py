@@ -146,6 +146,31 @@ def wanted_of(options: dict[str, Any]) -> Wanted:
     )
 
 
+def show_reproduction(document: dict[str, Any], console: Console) -> None:
+    """Print the document of `reproduce adaptive`."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    for subject, methods in document["curves"].items():
+        table = Table(title=f"{subject}, test images", title_justify="left", box=SIMPLE_HEAD)
+        for title in ("method", "budget", "lost pt (worst)", "MACs x fewer", "p99 of MACs"):
+            table.add_column(title, justify="left" if title == "method" else "right")
+        for method, curve in methods.items():
+            for each in curve:
+                lost, fewer = each["lost_points"], each["times_fewer"]
+                table.add_row(
+                    f"always {each['stage']}" if method == "stage" else method,
+                    "" if each["budget"] is None else f"{each['budget']:g}",
+                    f"{lost['mean']:.2f} ({lost['high']:.2f})",
+                    f"{fewer['mean']:.2f}",
+                    f"{100 * each['p99_of_macs']:.0f} %",
+                )
+        console.print(table)
+    for each in document["checks"]:
+        verdict = {True: "holds", False: "FAILS", None: "not known"}[each["holds"]]
+        console.print(f"{verdict}: {each['claim']}: {each['found']}", markup=False)
+
+
 def show(document: dict[str, Any], console: Console) -> None:
     """Print the document of an adaptation."""
     from rich.box import SIMPLE_HEAD

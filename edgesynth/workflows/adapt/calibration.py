@@ -57,7 +57,32 @@ def calibrate(
     costs: of running each stage, in `wanted.cost.unit`; reference: accuracy of the network as it
     was, on the same images; kind: `exits`, or `cascade`, for which a tree is learned besides.
     """
-    goal, unit = wanted.goal(reference), wanted.cost.unit
+    goal = wanted.goal(reference)
+    curves = curves_of(answers, costs, kind, wanted.cost.unit, progress, goal)
+    pool = [each for name, curve in curves.items() if name.startswith(wanted.policy)
+            for each in curve]  # fmt: skip
+    found = choose(pool, goal)
+    chosen = found or max(pool, key=lambda each: each.expected.accuracy)
+    tree = any(len(node.choices) > 2 for node in chosen.policy.nodes)
+    return Calibrated(
+        curves,
+        goal,
+        chosen,
+        found is not None,
+        oracle(answers, costs, TREE if kind == "cascade" else CHAIN),
+        None if tree else chance(answers, costs, chosen.expected.shares),
+    )
+
+
+def curves_of(
+    answers: Answers,
+    costs: Sequence[float],
+    kind: str,
+    unit: str,
+    progress: Progress,
+    goal: Goal,
+) -> dict[str, list[Candidate]]:
+    """Policies of every method on `answers`, by method; finer where `goal` is just met."""
     curves: dict[str, list[Candidate]] = {}
     shapes = SHAPES if kind == "cascade" else (CHAIN,)
     steps = len(shapes) * len(PENALTIES) + len(METHODS) - 1
@@ -75,19 +100,7 @@ def calibrate(
         for method in METHODS[1:]:
             curves[method] = threshold_curve(answers, costs, method, unit, kind=kind)
             task.advance(note=method)
-    pool = [each for name, curve in curves.items() if name.startswith(wanted.policy)
-            for each in curve]  # fmt: skip
-    found = choose(pool, goal)
-    chosen = found or max(pool, key=lambda each: each.expected.accuracy)
-    tree = any(len(node.choices) > 2 for node in chosen.policy.nodes)
-    return Calibrated(
-        curves,
-        goal,
-        chosen,
-        found is not None,
-        oracle(answers, costs, TREE if kind == "cascade" else CHAIN),
-        None if tree else chance(answers, costs, chosen.expected.shares),
-    )
+    return curves
 
 
 def calibration_data(

@@ -23,6 +23,7 @@ from edgesynth.export.golden import data_pixels, preprocess
 from edgesynth.export.staged import INPUT, StagedCandidate, export_parts
 from edgesynth.hardware.counting import count
 from edgesynth.hardware.target import load_target
+from edgesynth.networks.edgenet import read_description
 from edgesynth.networks.exits import BACKBONE, ExitNetwork
 from edgesynth.networks.network import Network
 from edgesynth.tasks.classification import accuracy
@@ -135,7 +136,7 @@ def stage_ids(exits: tuple[Exit, ...]) -> list[str]:
 
 def _require_plain(parent: str) -> None:
     saved = (Path(parent) / "network.json").is_file()
-    if saved and edgenet.read_description(Path(parent)).exits:
+    if saved and read_description(Path(parent)).exits:
         raise UserError(f"{parent} has exits already; give the network that it came from")
 
 
