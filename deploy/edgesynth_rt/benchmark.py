@@ -72,7 +72,7 @@ def make_record(bundle, runner, batch, timing, outcome, where, accuracy, command
         energy=outcome.energy,
         accuracy=accuracy,
         measurement=_measurement(timing, runner, outcome, run),
-        validity=_validity(bundle, where.device, outcome, exits),
+        validity=_validity(bundle, runner, where.device, outcome, exits),
         percentiles=PERCENTILES + tuple(timing.percentiles),
         command=command,
     )
@@ -97,8 +97,14 @@ def _measurement(timing, runner, outcome, run):
     return facts
 
 
-def _validity(bundle, device, outcome, exits):
+def _validity(bundle, runner, device, outcome, exits):
     found = doubts(device, outcome.series.latency_ms)
+    operators = [operator["type"] for operator in bundle.manifest["operators"]]
+    if operators and runner.name == "onnxruntime":
+        found.append(
+            "custom operators (%s) ran by their functions in standard operators: this says nothing "
+            "of the plugins' speed" % ", ".join(operators)
+        )
     if doubt_of(exits) is not None:
         found.append(doubt_of(exits))
     if len(bundle.stages) > 1 and bundle.policy is None:

@@ -21,7 +21,8 @@ _OPTIONS = (
     ),
     click.option("--batch", type=click.IntRange(1), help="Images per training step."),
     click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="At its peak."),
-    click.option("--augment", help="Of every training, such as flip,shift=2, or none."),
+    click.option("--augment", help="Of the ancestor's training, such as flip,shift=2, or none."),
+    click.option("--offspring-augment", help="Of every rival's training, likewise."),
     click.option(
         "--distill",
         type=click.FloatRange(0, 1),

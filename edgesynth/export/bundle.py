@@ -153,6 +153,7 @@ def _write_files(
         ],
         "policy": None,
         "operators": _operators(candidate),
+        **({"operator_layers": list(candidate.operators)} if candidate.operators else {}),
         "golden": golden_facts(candidate.golden_outputs, golden, candidate.range_tolerance),
         "preprocessing": preprocessing_facts(candidate.preprocessing),
         **({"postprocessing": candidate.postprocessing} if candidate.postprocessing else {}),

@@ -21,7 +21,7 @@ from edgesynth.core.network import Preprocessing
 from edgesynth.tasks.classification import Classification
 from edgesynth.tasks.pixels import to_input
 
-TEMPERATURE = 4.0
+TEMPERATURE = 3.0
 _BATCH = 500
 
 

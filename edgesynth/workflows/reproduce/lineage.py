@@ -149,7 +149,7 @@ def _finish(stage: Stage, born: _Born, ancestor: Network | None) -> Row:
     recipe, rival, generation = stage.recipe, born.rival, born.generation
     network, policy = born.network, rival.policy(generation) if ancestor else FULL_PRECISION
     epochs = recipe.epochs_of(generation)
-    _world(stage, epochs).train(
+    _world(stage, epochs, recipe.offspring_augment if ancestor else recipe.augment).train(
         network,
         seed=training_seed((stage.seed, generation)),
         hooks=[*_hooks(network, rival, generation), PrecisionHook(network, policy)],
@@ -201,9 +201,10 @@ def _hooks(network: Network, rival: Rival, generation: int) -> list[Hook]:
     return hooks
 
 
-def _world(stage: Stage, epochs: int) -> DataWorld:
+def _world(stage: Stage, epochs: int, augment: str) -> DataWorld:
     """The stage's world with so many epochs; what its teacher said is kept."""
-    training = dataclasses.replace(stage.world.settings.training, epochs=epochs)
+    plan = stage.world.settings.training
+    training = dataclasses.replace(plan, epochs=epochs, augment=augment)
     settings = msgspec.structs.replace(stage.world.settings, training=training)
     return dataclasses.replace(stage.world, settings=settings)
 

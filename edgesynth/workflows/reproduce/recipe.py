@@ -19,23 +19,26 @@ class Recipe:
 
     network: str = "lenet5"
     ancestor_epochs: int = 16
-    epochs: tuple[int, ...] = (4,)
+    epochs: tuple[int, ...] = (2, 2, 2, 2, 3, 4, 8)
     """Of training after each synthesis, from generation 2 on; the last one repeats."""
     batch: int = 128
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     augment: str = "flip,shift=2"
-    """See `augmentation.parse_augmentation`; the ancestor is trained with it too."""
-    distill: float = 0.5
+    """Of the ancestor's training, see `augmentation.parse_augmentation`."""
+    offspring_augment: str = "none"
+    """The same for every rival's offspring: sparse networks have nothing left to overfit with."""
+    distill: float = 1.0
     """Share of the ancestor's outputs in the loss of every rival."""
-    environments: tuple[str, ...] = ("synapses=0.585:global",)
-    """Of each synthesis, from generation 2 on; the last one repeats."""
-    dense_environments: tuple[str, ...] = ("params=0.67:global",)
+    environments: tuple[str, ...] = (*("synapses=0.585:global",) * 7, "synapses=1:global")
+    """Of each synthesis, from generation 2 on; the last one repeats. After the papers' eighth
+    generation none is to come, so that stress has nothing to rehearse there."""
+    dense_environments: tuple[str, ...] = (*("params=0.678:global",) * 7, "params=1:global")
     """The same for the rival that only removes whole clusters."""
     encoding: str = "synapse"
     pressure: float = 1000.0
     """So strong that chance decides between equals only."""
     own_stress: str = "cull"
-    """Of edgesynth's lineage under stress."""
+    """Of edgesynth's lineages under stress."""
     stress: str = "bernoulli:0.5"
     """Of the papers' rule for clusters under stress."""
     stressed_ancestor: bool = True
@@ -45,7 +48,8 @@ class Recipe:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        self.genome(2), self.dense_genome(2), parse_augmentation(self.augment)
+        self.genome(2), self.dense_genome(2)
+        parse_augmentation(self.augment), parse_augmentation(self.offspring_augment)
         parse_stress(self.stress), parse_stress(self.own_stress)
         for text in (*self.environments, *self.dense_environments):
             parse_environment(text)

@@ -159,9 +159,7 @@ def _run_seed(work: _Work, progress: Progress | None) -> None:
     recipe = work.recipe
     folder = Folder(work.out, {"paper": work.paper, "data": work.data,
                                "recipe": recipe.document()})  # fmt: skip
-    training = TrainingPlan(
-        1, batch=recipe.batch, learning_rate=recipe.learning_rate, augment=recipe.augment
-    )
+    training = TrainingPlan(1, batch=recipe.batch, learning_rate=recipe.learning_rate)
     settings = WorldSettings(data=work.data, data_seed=work.seed, training=training)
     shown = progress or Silent()
     with fixed_threads(recipe.threads):

@@ -50,6 +50,7 @@ def rivals(recipe: Recipe) -> list[Rival]:
                      "per generation", lambda generation: HALVING)  # fmt: skip
     plain = _drawn("edgesynth", "edgesynth", "the weakest synapses of all layers, within a budget",
                    recipe.genome)  # fmt: skip
+    own = parse_stress(recipe.own_stress)
     return [
         replace(
             _drawn("paper", "baseline", "the papers' literal rule: synapses, F = 0.7, no budget",
@@ -57,10 +58,10 @@ def rivals(recipe: Recipe) -> list[Rival]:
             expected=literal_draw, last=5,  # by then about 100 times fewer synapses
         ),
         plain,
-        replace(plain, name="edgesynth+stress", stress=parse_stress(recipe.own_stress),
+        replace(plain, name="edgesynth+stress", stress=own,
                 says=f"the same under stress {recipe.own_stress}, from the second generation on"),
-        _drawn("edgesynth-dense", "edgesynth", "whole clusters only, within a budget of dense "
-               "parameters", recipe.dense_genome),
+        replace(_drawn("edgesynth-dense", "edgesynth", "whole clusters only, within a budget of "
+                       "dense parameters, under the same stress", recipe.dense_genome), stress=own),
         halving,
         replace(halving, name="halving+stress", says="the same, trained under stress",
                 stress=parse_stress(recipe.stress), own_ancestor=recipe.stressed_ancestor),
@@ -130,6 +131,8 @@ def check(findings: Findings) -> list[Check]:
         smallest_at_equal_accuracy("equal accuracy, dense parameters", findings, "params"),
         _literal_rule(findings),
         _clusters(findings),
+        at_least("E3 synapses", findings, "synapses", 7, 0.5, ("edgesynth", "edgesynth+stress")),
+        at_least("E3 clusters", findings, "synapses", 7, 8.0, ("halving", "halving+stress")),
         _beats_random(findings),
         _stress_at_birth(findings),
         _stress_after_training(findings),
