@@ -56,6 +56,9 @@ class Stage(object):
         self.id = document["id"]
         self.inputs = document["inputs"]
         self.outputs = document["outputs"]
+        self.gate = document.get("gate")
+        """Names of what its exit-gate operator takes and gives: `threshold`, a float32 input of
+        one element besides `inputs`, `exit` and `confidence` among `outputs`; None without one."""
         self._document = document
         self._bundle = bundle
 

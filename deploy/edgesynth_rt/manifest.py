@@ -82,8 +82,18 @@ def _check_stages(field):
         check_relative(stage["onnx"])
         stage["sha256"].sha256()
         batches = _check_tensors(stage["inputs"]) | _check_tensors(stage["outputs"])
+        if stage.given("gate"):
+            _check_gate(stage)
         if len(batches) != 1:
             raise stage["inputs"].refuse("tensors that all have the same batch (first dimension)")
+
+
+def _check_gate(stage):
+    """The exit-gate operator that ends a stage: an input for the threshold, and two outputs."""
+    stage["gate"]["threshold"].text(200)
+    outputs = {tensor["name"] for tensor in stage.value["outputs"]}
+    for key in ("exit", "confidence"):
+        stage["gate"][key].one_of(outputs)
 
 
 def _check_tensors(field):

@@ -3,7 +3,14 @@
 from edgesynth_rt.chain import check_chain
 from edgesynth_rt.errors import MissingError, UserError
 from edgesynth_rt.host import usable_cores
-from edgesynth_rt.staged import STAGE, check_stages, run_every, run_policy
+from edgesynth_rt.staged import (
+    STAGE,
+    check_stages,
+    gate_inputs,
+    run_every,
+    run_policy,
+    thresholds,
+)
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -48,6 +55,7 @@ class OnnxRuntimeRunner(object):
         self._stages = check_chain(bundle)
         self._policy = None if bundle.policy is None else check_stages(bundle)
         self._sessions = [self._open(onnxruntime, options, stage) for stage in self._stages]
+        self._thresholds = thresholds(bundle)
         self._names = [[tensor["name"] for tensor in stage.outputs] for stage in self._stages]
         self._outputs = [tensor["name"] for tensor in bundle.outputs]
 
@@ -72,6 +80,8 @@ class OnnxRuntimeRunner(object):
     def _run_stage(self, index, taken):
         stage = self._stages[index]
         names = self._names[index]
+        if stage.gate is not None:
+            taken = dict(taken, **{stage.gate["threshold"]: self._thresholds[index]})
         try:
             return dict(zip(names, self._sessions[index].run(names, taken)))
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
@@ -102,7 +112,7 @@ class OnnxRuntimeRunner(object):
                 "%s does not load in onnxruntime %s: %s; export the bundle again"
                 % (stage.what, self.version, _one_line(error))
             )
-        _check_tensors(stage, "input", stage.inputs, session.get_inputs())
+        _check_tensors(stage, "input", stage.inputs + gate_inputs(stage), session.get_inputs())
         _check_tensors(stage, "output", stage.outputs, session.get_outputs())
         return session
 

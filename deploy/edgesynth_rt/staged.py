@@ -138,3 +138,20 @@ def run_every(stages, run_stage, inputs):
         known.update(outputs)
         made.update(outputs)
     return made
+
+
+def gate_inputs(stage):
+    """The threshold that the exit-gate operator of a stage takes besides, as manifests list it."""
+    if stage.gate is None:
+        return []
+    return [{"name": stage.gate["threshold"], "dtype": "float32", "shape": [1]}]
+
+
+def thresholds(bundle):
+    """What each stage's exit-gate operator compares with, float32 (1,); None without a policy."""
+    if bundle.policy is None:
+        return [None] * len(bundle.stages)
+    return [
+        np.array([node.gates[0].threshold if node.gates else np.nan], np.float32)
+        for node in bundle.policy.nodes
+    ]
