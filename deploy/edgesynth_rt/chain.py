@@ -44,12 +44,3 @@ def check_chain(bundle):
                 )
             known[tensor["name"]] = tensor
     return bundle.stages
-
-
-def refuse_policy(bundle, backend):
-    """Raise UserError where a policy decides which stages run, which `backend` cannot do."""
-    if bundle.policy is not None:
-        raise UserError(
-            "bundle %s has a policy that chooses among its stages, which %s does not run yet; "
-            "measure it with --backend onnxruntime" % (bundle.path, backend)
-        )

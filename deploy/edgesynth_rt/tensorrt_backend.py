@@ -1,6 +1,6 @@
 """Engines for bundles: found in the cache or built, proven by the golden outputs (Python 3.6)."""
 
-from edgesynth_rt.chain import check_chain, refuse_policy
+from edgesynth_rt.chain import check_chain
 from edgesynth_rt.cudart import Cuda
 from edgesynth_rt.engine_build import WORKSPACE_MIB, BuildOptions, EngineBuilder
 from edgesynth_rt.engine_cache import EngineCache, engine_key
@@ -8,6 +8,7 @@ from edgesynth_rt.errors import CheckError, UserError
 from edgesynth_rt.plugins import open_plugins
 from edgesynth_rt.tensorrt_api import TensorRT, import_tensorrt
 from edgesynth_rt.tensorrt_runner import TensorRTRunner
+from edgesynth_rt.tensorrt_staged import StagedTensorRTRunner
 from edgesynth_rt.verify import verify_golden
 
 
@@ -41,7 +42,6 @@ class TensorRTBackend(object):
         Raises what `EngineBuilder.build` raises, and CheckError when an engine does not compute the
         golden outputs; such an engine is not kept.
         """
-        refuse_policy(bundle, "TensorRT")
         stages = check_chain(bundle)
         options = BuildOptions(precision, workspace_mib, fixed_batch(bundle, batch), operators)
         keys = {
@@ -59,7 +59,8 @@ class TensorRTBackend(object):
             self._say("building the engine of %s, which can take minutes" % stage.what)
             fresh[stage.id] = self._build(bundle, stage, options, keys[stage.id])
             plans[stage.id] = fresh[stage.id].plan
-        runner = TensorRTRunner(bundle, self.api, self.cuda, plans, options, mapped)
+        kind = TensorRTRunner if bundle.policy is None else StagedTensorRTRunner
+        runner = kind(bundle, self.api, self.cuda, plans, options, mapped)
         verified = self._verify(runner, bundle)
         for stage_id, built in fresh.items():
             documents[stage_id] = self.cache.store(

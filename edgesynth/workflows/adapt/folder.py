@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from edgesynth.core.dataset import Dataset, labelled
-from edgesynth.core.errors import UserError
+from edgesynth.core.errors import CheckError, UserError
 from edgesynth.core.progress import Progress
 from edgesynth.core.provenance import command_line, versions
 from edgesynth.dynamic.answers import Answers, Point, judge
 from edgesynth.dynamic.curve import Candidate, front, with_expectation
+from edgesynth.export.onnx_file import serialize
+from edgesynth.export.session import Session
 from edgesynth.export.staged import StagedCandidate
 from edgesynth.export.staged_bundle import write_staged_bundle
+from edgesynth.export.switch import switch_model
 from edgesynth.hardware.target import Target
 from edgesynth.networks import edgenet
 from edgesynth.networks.network import Network
@@ -28,7 +31,7 @@ from edgesynth.workflows.adapt.examples import examples_of
 from edgesynth.workflows.adapt.wanted import Wanted
 from edgesynth_rt.bundle import open_bundle
 from edgesynth_rt.evaluate import preprocessed
-from edgesynth_rt.files import new_folder, write_json
+from edgesynth_rt.files import new_folder, write_bytes, write_json
 from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
 from edgesynth_rt.policy import Policy
 from edgesynth_rt.samples import run_samples
@@ -39,8 +42,11 @@ RESULT = "adaptation.json"
 BUNDLE = "adapted.bundle"
 NETWORK = "adapted.edgenet"
 PAGE = "report.html"
+SWITCH = "adapted-if.onnx"
 _GOLDEN_SAMPLES, _GOLDEN_BYTES = 64, 4 << 20
 _PIECE = 64
+_SAME = 0.98
+"""Of golden inputs; a confidence may lie on its threshold but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,7 @@ def write_adapted(
             candidate, policy, target, place / BUNDLE, command=command_line(), seed=result.seed
         )
         executed = _execute(place / BUNDLE, policy, result, progress)
+        switch = _switch(place, candidate, policy)
         document = {
             "schema": SCHEMA,
             **result.document,
@@ -111,6 +118,7 @@ def write_adapted(
             "network": str(out / NETWORK) if result.network is not None else None,
             **_found(result, policy, achieved),
             "executed": executed,
+            "switch": switch if switch is None else {**switch, "file": str(out / SWITCH)},
             "examples": examples_of(
                 policy.simulate(result.test.recorded()), result.dataset, result.test.stages
             ),
@@ -127,6 +135,29 @@ def write_adapted(
         write_json(str(place / RESULT), document)
         write_adaptation_page(document, place / PAGE)
     return document
+
+
+def _switch(place: Path, candidate: StagedCandidate, policy: Policy) -> dict[str, Any] | None:
+    """Write all stages as one file for ONNX Runtime and hold it against the policy on the golden
+    inputs; None where the bundle has a larger batch.
+
+    Raises CheckError when it answers otherwise.
+    """
+    if candidate.batch not in (None, 1):
+        return None
+    data = serialize(switch_model(candidate, policy))
+    write_bytes(str(place / SWITCH), data)
+    made = Session(data, SWITCH).run(candidate.golden_inputs, 1)
+    wanted = policy.simulate(candidate.golden_outputs)
+    same = (made[STAGE] == wanted.left) & (
+        made["logits"].argmax(axis=1) == wanted.logits.argmax(axis=1)
+    )
+    if same.mean() < _SAME:
+        raise CheckError(
+            f"{SWITCH} answers otherwise than the stages for {int((~same).sum())} of {len(same)} "
+            "golden inputs"
+        )
+    return {"n": len(same), "same": int(same.sum())}
 
 
 def _found(result: Adapted, policy: Policy, achieved: Point) -> dict[str, Any]:
