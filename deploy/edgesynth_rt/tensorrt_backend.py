@@ -8,6 +8,7 @@ from edgesynth_rt.errors import CheckError, UserError
 from edgesynth_rt.plugins import open_plugins
 from edgesynth_rt.tensorrt_api import TensorRT, import_tensorrt
 from edgesynth_rt.tensorrt_runner import TensorRTRunner
+from edgesynth_rt.tensorrt_staged import StagedTensorRTRunner
 from edgesynth_rt.verify import verify_golden
 
 
@@ -58,7 +59,8 @@ class TensorRTBackend(object):
             self._say("building the engine of %s, which can take minutes" % stage.what)
             fresh[stage.id] = self._build(bundle, stage, options, keys[stage.id])
             plans[stage.id] = fresh[stage.id].plan
-        runner = TensorRTRunner(bundle, self.api, self.cuda, plans, options, mapped)
+        kind = TensorRTRunner if bundle.policy is None else StagedTensorRTRunner
+        runner = kind(bundle, self.api, self.cuda, plans, options, mapped)
         verified = self._verify(runner, bundle)
         for stage_id, built in fresh.items():
             documents[stage_id] = self.cache.store(

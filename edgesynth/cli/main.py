@@ -16,6 +16,7 @@ COMMANDS = [
     "demo",
     "train",
     "evolve",
+    "adapt",
     "export",
     "check",
     "build",

@@ -23,6 +23,7 @@ from edgesynth.core.network import SCHEMA, Architecture, Kept, NetworkDescriptio
 from edgesynth.networks import zoo
 from edgesynth.networks.activations import quantize_inputs
 from edgesynth.networks.darknet_network import DarknetNetwork
+from edgesynth.networks.exits import ExitNetwork
 from edgesynth.networks.grid import check_grid
 from edgesynth.networks.narrow import narrow, widths
 from edgesynth.networks.network import Network
@@ -93,6 +94,9 @@ def load(folder: Path, *, trust: Collection[str] = ()) -> Network:
         apply_kept(module, description.kept)
     except ValueError as error:
         raise UserError(f"network {folder / 'network.json'}: {error}") from None
+    if description.exits:
+        classes = len(description.classes)
+        module = ExitNetwork(module, description.exits, description.input_shape, classes)
     packed = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_MASK)}
     scales = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_SCALE)}
     load_weights(module, tensors, str(path))
