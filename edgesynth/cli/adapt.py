@@ -14,7 +14,7 @@ from edgesynth.cli.training import training_options, training_plan
 if TYPE_CHECKING:
     from rich.console import Console
 
-METHODS = ("exits", "cascade")
+METHODS = ("exits", "cascade", "effort")
 
 
 @click.command("adapt")
@@ -23,7 +23,8 @@ METHODS = ("exits", "cascade")
     "--method",
     type=click.Choice(METHODS),
     required=True,
-    help="exits: early exits for one network; cascade: a choice among several.",
+    help="exits: early exits for one network; cascade: a choice among several; effort: "
+    "convolutions that leave out what an input does not need.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to make.")
 @training_options(epochs=5, each="the exits")
@@ -36,7 +37,7 @@ def command(networks: tuple[str, ...], output: Output, **options: Any) -> int:
     """Make NETWORKS do less work for easy inputs: a trained .edgenet, or several networks.
 
     The folder --out gets adapted.bundle, to be measured with bench, and adaptation.json. A cascade
-    also takes ONNX files; it trains nothing but its policy.
+    also takes ONNX files; it trains nothing but its policy. effort (DyVEDeep) trains nothing.
 
     \b
     Example:
@@ -62,7 +63,13 @@ def _run(networks: tuple[str, ...], output: Output, options: dict[str, Any]) -> 
         plan = adapt.CascadePlan(options["trust"])
         return adapt.adapt_cascade(networks, options["data"], options["out"], plan=plan, **shared)
     if len(networks) > 1:
-        raise UserError("--method exits takes one network; --method cascade takes several")
+        method = options["method"]
+        raise UserError(f"--method {method} takes one network; --method cascade takes several")
+    if options["method"] == "effort":
+        effort = adapt.EffortPlan(trust=options["trust"], weights=options["weights"])
+        return adapt.adapt_effort(
+            networks[0], options["data"], options["out"], plan=effort, **shared
+        )
     from edgesynth.dynamic.training import ExitPlan
 
     training = ExitPlan(
@@ -81,6 +88,6 @@ def _run(networks: tuple[str, ...], output: Output, options: dict[str, Any]) -> 
 
 
 def _show(document: dict[str, Any], console: Console) -> None:
-    from edgesynth.cli.adaptation import show
+    from edgesynth.cli import adaptation, knobs
 
-    show(document, console)
+    (knobs if document["method"] == "effort" else adaptation).show(document, console)
