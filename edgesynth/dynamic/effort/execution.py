@@ -11,10 +11,11 @@ from torch import nn
 from torch.nn import functional
 
 from edgesynth.core.errors import MissingError
+from edgesynth.dynamic.effort.exact import exact_operations
 from edgesynth.dynamic.effort.knobs import Knobs, Tally
 from edgesynth.operators.effort_cpu import CpuEffortConv
 from edgesynth.operators.effort_reference import check_operations, effort_conv
-from edgesynth.operators.effort_spec import EFFORT_CONV
+from edgesynth.operators.effort_spec import EFFORT_CONV, EXACT
 
 if TYPE_CHECKING:
     from edgesynth.dynamic.effort.layers import ConvLayer
@@ -103,7 +104,14 @@ class EffortModule(nn.Module):
             filled=counts.filled,
             predicted=counts.predicted,
         )
+        if self._exact_alone:
+            tally.products, tally.checks = exact_operations(x, self.attributes)
+            tally.nonzero = min(tally.nonzero, tally.products)
         return y, tally
+
+    @property
+    def _exact_alone(self) -> bool:
+        return self.knobs.saturation == EXACT and self.knobs.names == ("SPET",)
 
     def _reference(self, x: torch.Tensor) -> tuple[torch.Tensor, Tally]:
         effort = torch.tensor([self.knobs.level], dtype=torch.int32)

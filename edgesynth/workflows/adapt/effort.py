@@ -43,7 +43,7 @@ either way by rounding."""
 class EffortPlan:
     """How knobs are tuned."""
 
-    images: int = 2000
+    images: int = 5000
     """Of the validation split, that settings are judged on; the rest are kept for the verdict."""
     trial_images: int = 128
     """Of these, that every setting is tried alone on."""
