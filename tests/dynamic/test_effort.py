@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from edgesynth.dynamic.effort.exact import exact_operations
 from edgesynth.dynamic.effort.execution import EffortModule
 from edgesynth.dynamic.effort.knobs import Knobs, Tally
 from edgesynth.dynamic.effort.layers import EffortNetwork, with_knobs
+from edgesynth.dynamic.effort.settings import restore, settings_of
 from edgesynth.dynamic.effort.tuner import judge, loss_bound, tune
 from edgesynth.operators.backends import native
 from edgesynth.operators.effort_spec import EXACT, PREDICTED
@@ -194,6 +196,23 @@ def test_thresholds_lose_no_more_than_they_may(trained: nn.Module) -> None:
         if name == "SPET" and knobs.saturation == PREDICTED:
             y, _ = ran(module, knobs, seen)
             assert float(y.sum()) >= (1 - 0.08) * float(dense.sum()) - 1e-3
+
+
+def test_settings_come_back_from_json(trained: nn.Module) -> None:
+    network, other = network_of(trained), network_of(trained)
+    knobs = Knobs(PREDICTED, 3, (0.5,) * 16, 0.25, 2, 1.5, 0.75, 6)
+    network.modules["4"].set(knobs)
+    network.modules["4"].order = np.array([3, 1, 0, 2, 7, 6, 5, 4], np.int32)
+    written = json.loads(json.dumps(settings_of(network)))
+    assert list(written) == ["4"]
+    restore(other, written)
+    assert other.modules["4"].knobs == knobs and other.modules["0"].knobs.off
+    x, _ = blobs(5, 6)
+    assert torch.equal(network.module(x), other.module(x))
+    with pytest.raises(UserError, match="knobs for 9"):
+        restore(other, {"9": {}})
+    with pytest.raises(UserError, match="knobs of 4"):
+        restore(other, {"4": {"SPET": {"mode": "sometimes"}}})
 
 
 def test_knobs_of_different_kinds_add_up() -> None:

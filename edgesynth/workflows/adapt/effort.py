@@ -18,6 +18,7 @@ from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.provenance import command_line, versions
 from edgesynth.dynamic.effort.knobs import Tally
 from edgesynth.dynamic.effort.layers import EffortNetwork, with_knobs
+from edgesynth.dynamic.effort.settings import settings_of
 from edgesynth.dynamic.effort.tuner import Judged, Tuned, judge, tune
 from edgesynth.export.bundle import write_bundle
 from edgesynth.export.candidate import Candidate
@@ -193,7 +194,7 @@ def _found(
             "macs": macs,
             "of_it_linear": macs - convolutions,
         },
-        "knobs": {name: knobs.document() for name, knobs in tuned.knobs.items()},
+        "knobs": settings_of(effort),
         "layers": [
             {
                 "layer": name,
