@@ -10,6 +10,7 @@ import rich_click as click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from edgesynth.workflows.adapt import Wanted
 
@@ -173,33 +174,8 @@ def show_reproduction(document: dict[str, Any], console: Console) -> None:
 
 def show(document: dict[str, Any], console: Console) -> None:
     """Print the document of an adaptation."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     chosen, unit = document["chosen"], document["cost"]["unit"]
-    table = Table(title=f"{document['name']}: stages", title_justify="left", box=SIMPLE_HEAD)
-    for title in (
-        "stage",
-        "behind",
-        f"{unit}",
-        "of it head",
-        "alone %",
-        "leave % expected",
-        "test",
-    ):
-        table.add_column(title, justify="left" if title in ("stage", "behind") else "right")
-    for each in document["exits"]:
-        name = each["id"]
-        table.add_row(
-            name,
-            each.get("layer") or each.get("network") or "",
-            f"{each['trunk'] + each['head']:,.4g}",
-            f"{each['head']:,.4g}",
-            f"{100 * each['accuracy']['validation']:.2f}",
-            f"{100 * chosen['expected']['shares'].get(name, 0):.1f}",
-            f"{100 * chosen['test']['shares'].get(name, 0):.1f}",
-        )
-    console.print(table)
+    console.print(_stages(document))
     for split in ("validation", "test"):
         console.print(
             f"{split}: {chosen['times_fewer'][split]:.2f} times less {unit} than "
@@ -215,3 +191,27 @@ def show(document: dict[str, Any], console: Console) -> None:
     verdict = "holds" if document["holds"] else "FAILS"
     console.print(f"{verdict}: at most {document['max_loss_points']:g} points lost, and all bounds")
     console.print(f"next: edgesynth bench {document['bundle']}", markup=False)
+
+
+def _stages(document: dict[str, Any]) -> Table:
+    """One line for each stage."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    chosen, unit = document["chosen"], document["cost"]["unit"]
+    table = Table(title=f"{document['name']}: stages", title_justify="left", box=SIMPLE_HEAD)
+    for title in ("stage", "behind", unit, "of it head", "alone %", "leave % expected", "test"):
+        table.add_column(title, justify="left" if title in ("stage", "behind") else "right")
+    expected = chosen["policy"]["expected"]["exits"]
+    for each in document["exits"]:
+        name = each["id"]
+        table.add_row(
+            name,
+            each.get("layer") or each.get("network") or "",
+            f"{each['trunk'] + each['head']:,.4g}",
+            f"{each['head']:,.4g}",
+            f"{100 * each['accuracy']['validation']:.2f}",
+            f"{100 * expected.get(name, 0):.1f}",
+            f"{100 * chosen['test']['shares'].get(name, 0):.1f}",
+        )
+    return table

@@ -94,9 +94,7 @@ def load(folder: Path, *, trust: Collection[str] = ()) -> Network:
         apply_kept(module, description.kept)
     except ValueError as error:
         raise UserError(f"network {folder / 'network.json'}: {error}") from None
-    if description.exits:
-        classes = len(description.classes)
-        module = ExitNetwork(module, description.exits, description.input_shape, classes)
+    module = with_exits(module, description)
     packed = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_MASK)}
     scales = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_SCALE)}
     load_weights(module, tensors, str(path))
@@ -109,6 +107,14 @@ def load(folder: Path, *, trust: Collection[str] = ()) -> Network:
         name = key.removeprefix(_MASK)
         network.masks[name] = _unpack(bits, parameters.get(name), f"{path}: {key}")
     return network
+
+
+def with_exits(module: nn.Module, description: NetworkDescription) -> nn.Module:
+    """`module`, the architecture of `description`, with fresh heads where it has exits."""
+    if not description.exits:
+        return module
+    classes = len(description.classes)
+    return ExitNetwork(module, description.exits, description.input_shape, classes)
 
 
 def apply_kept(module: nn.Module, kept: dict[str, Kept]) -> None:

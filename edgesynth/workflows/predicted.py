@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,23 @@ class Subject:
     custom: dict[str, str] = field(default_factory=dict)
     """Nodes that are custom operators, with their types: counted as the dense layers they stand
     for, whose time says nothing of the plugins'."""
+    stages: tuple[tuple[int, float], ...] = ()
+    """(number of layers, share of inputs that reach them) of each stage of a bundle with exits."""
+    exits: dict[str, Any] | None = None
+    """Where inputs are expected to leave, for the record."""
+
+    def parts(self, batch: int) -> list[tuple[list[Layer], float]]:
+        """Layers that run together, and the share of inputs that reach them.
+
+        A whole batch goes on while one of its samples does, so shares tell of single inputs only.
+        """
+        if not self.stages or batch > 1:
+            return [(self.layers, 1.0)]
+        ends = list(accumulate(count for count, _ in self.stages))
+        return [
+            (self.layers[end - count : end], reach)
+            for end, (count, reach) in zip(ends, self.stages, strict=True)
+        ]
 
     @property
     def macs(self) -> int:
@@ -87,8 +105,10 @@ def _of_bundle(bundle: Bundle) -> Subject:
     counted = [_count(stage.read(), stage.what) for stage in bundle.stages]
     custom = {name: kind for each in counted for name, kind in each.custom.items()}
     doubts = _unpredicted(custom, {kind for each in counted for kind in each.inlined})
-    if len(bundle.stages) > 1:
+    reach = _reach(bundle)
+    if len(bundle.stages) > 1 and not reach:
         doubts.append("all stages are counted, as if no sample left at an early exit")
+    expected = bundle.policy.expected if reach else None
     return Subject(
         name=bundle.name,
         identity={"name": bundle.name, "id": bundle.id},
@@ -98,7 +118,20 @@ def _of_bundle(bundle: Bundle) -> Subject:
         accuracy=_stated_accuracy(bundle.manifest),
         doubts=doubts,
         custom=custom,
+        stages=tuple(zip((len(each.layers) for each in counted), reach, strict=False)),
+        exits={"policy": "exits", "expected": expected} if reach else None,
     )
+
+
+def _reach(bundle: Bundle) -> list[float]:
+    """The share of inputs that reach each stage of a chain of exits; empty where it is unknown."""
+    policy = bundle.policy
+    if policy is None or policy.kind != "exits" or policy.expected is None:
+        return []
+    if bundle.batch not in (None, 1):
+        return []
+    leaving = [policy.expected.get(stage, 0.0) for stage in policy.stages]
+    return [1.0 - sum(leaving[:index]) for index in range(len(leaving))]
 
 
 @dataclass(frozen=True)
@@ -163,8 +196,13 @@ def predicted_record(
     `wanted` is the batch; None takes the one that the file is fixed to, or one.
     """
     batch = wanted or subject.batch or 1
-    times = predict_layers(subject.layers, board, precision=precision, batch=batch, mode=mode)
-    latency_ms = sum(time.latency_ms for time in times)
+    times, latency_ms, most_ms = [], 0.0, 0.0
+    for layers, reach in subject.parts(batch):
+        found = predict_layers(layers, board, precision=precision, batch=batch, mode=mode)
+        taken_ms = sum(time.latency_ms for time in found)
+        times += found
+        latency_ms, most_ms = latency_ms + reach * taken_ms, most_ms + taken_ms
+    exits = subject.exits and {**subject.exits, "all_stages_ms": round(most_ms, 6)}
     return {
         "schema": SCHEMA,
         "kind": "predicted",
@@ -177,11 +215,11 @@ def predicted_record(
         "software": versions(),
         "latency_ms": {"mean": round(latency_ms, 6)},
         "throughput_per_s": round(1e3 * batch / latency_ms, 3),
-        "energy": _energy(subject.layers, board, mode, precision, batch, latency_ms),
+        "energy": _energy(subject, board, mode, precision, batch),
         "accuracy": subject.accuracy,
         "cost": subject.cost,
         "requirements": [],
-        "exits": None,
+        "exits": exits,
         "validity": _doubts(subject, batch),
         "raw": None,
         "layers": [_layer(time, precision, batch, subject.custom) for time in times],
@@ -216,22 +254,18 @@ def _doubts(subject: Subject, batch: int) -> list[str]:
 
 
 def _energy(
-    layers: list[Layer],
-    board: Board,
-    mode: PowerMode,
-    precision: Precision,
-    batch: int,
-    latency_ms: float,
+    subject: Subject, board: Board, mode: PowerMode, precision: Precision, batch: int
 ) -> dict[str, Any]:
     """Millijoules per inference, idle power included, or why there are none."""
-    found = predict_energy_mj(
-        layers, board, precision=precision, batch=batch, mode=mode, latency_ms=latency_ms
-    )
-    if found is None:
-        return {"not_predicted": energy_gap(board)}
+    total = 0.0
+    for layers, reach in subject.parts(batch):
+        found = predict_energy_mj(layers, board, precision=precision, batch=batch, mode=mode)
+        if found is None:
+            return {"not_predicted": energy_gap(board)}
+        total += reach * found
     return {
-        "gross_mj": round(found, 6),
-        "inferences_per_joule": round(1e3 / found, 3),
+        "gross_mj": round(total, 6),
+        "inferences_per_joule": round(1e3 / total, 3),
         "source": "model",
         "rail": energy_scope(board),
     }

@@ -108,36 +108,47 @@ def write_adapted(
         write_staged_bundle(
             candidate, policy, target, place / BUNDLE, command=command_line(), seed=result.seed
         )
-        executed = _execute(place / BUNDLE, policy, result, progress)
-        switch = _switch(place, candidate, policy)
+        proofs = {
+            "executed": _execute(place / BUNDLE, policy, result, progress),
+            "switch": _switch(place, candidate, policy, out),
+        }
         document = {
-            "schema": SCHEMA,
-            **result.document,
-            "data": result.dataset.name,
-            "bundle": str(out / BUNDLE),
-            "network": str(out / NETWORK) if result.network is not None else None,
+            **_facts(out, result, wanted),
             **_found(result, policy, achieved),
-            "executed": executed,
-            "switch": switch if switch is None else {**switch, "file": str(out / SWITCH)},
+            **proofs,
             "examples": examples_of(
                 policy.simulate(result.test.recorded()), result.dataset, result.test.stages
             ),
-            "holds": result.found.holds,
-            "max_loss_points": wanted.max_loss,
-            "requirements": [
-                each.judge(result.found.goal.measurements(expected)).document()
-                for each in wanted.requirements
-            ],
-            "seed": result.seed,
-            "command": command_line(),
-            "versions": versions("torch", "numpy", "onnx", "onnxruntime"),
         }
         write_json(str(place / RESULT), document)
         write_adaptation_page(document, place / PAGE)
     return document
 
 
-def _switch(place: Path, candidate: StagedCandidate, policy: Policy) -> dict[str, Any] | None:
+def _facts(out: Path, result: Adapted, wanted: Wanted) -> dict[str, Any]:
+    """What was asked for, whether it holds, where things are and what they come from."""
+    expected = result.found.chosen.expected
+    return {
+        "schema": SCHEMA,
+        **result.document,
+        "data": result.dataset.name,
+        "bundle": str(out / BUNDLE),
+        "network": str(out / NETWORK) if result.network is not None else None,
+        "holds": result.found.holds,
+        "max_loss_points": wanted.max_loss,
+        "requirements": [
+            each.judge(result.found.goal.measurements(expected)).document()
+            for each in wanted.requirements
+        ],
+        "seed": result.seed,
+        "command": command_line(),
+        "versions": versions("torch", "numpy", "onnx", "onnxruntime"),
+    }
+
+
+def _switch(
+    place: Path, candidate: StagedCandidate, policy: Policy, out: Path
+) -> dict[str, Any] | None:
     """Write all stages as one file for ONNX Runtime and hold it against the policy on the golden
     inputs; None where the bundle has a larger batch.
 
@@ -157,7 +168,7 @@ def _switch(place: Path, candidate: StagedCandidate, policy: Policy) -> dict[str
             f"{SWITCH} answers otherwise than the stages for {int((~same).sum())} of {len(same)} "
             "golden inputs"
         )
-    return {"n": len(same), "same": int(same.sum())}
+    return {"file": str(out / SWITCH), "n": len(same), "same": int(same.sum())}
 
 
 def _found(result: Adapted, policy: Policy, achieved: Point) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def read_network(folder: Path, trust: Collection[str] = ()) -> dict[str, Any]:
         return {**facts, "layers": _stated(description), "cost": {"not_counted": reason}}
     network = edgenet.load(folder, trust=trust)
     whole = edgenet.build(description.architecture, folder, trust)
+    whole = edgenet.with_exits(whole, description)
     cost = count(network.module, description.input_shape)
     return {
         **facts,

@@ -20,7 +20,7 @@ CLAIMED_BUDGET = 0.7
 class AdaptiveRecipe:
     """How networks are trained; calibration and test are those of the data set's own splits."""
 
-    networks: tuple[str, ...] = ("resnet20", "alexnet:width=0.5")
+    networks: tuple[str, ...] = ("resnet20", "alexnet:width=0.25")
     """Each gets exits."""
     cascade: tuple[str, ...] = ("lenet5:width=0.5", "resnet20:width=0.5", "resnet20")
     """The cheapest first; those that are among `networks` too are not trained twice."""
