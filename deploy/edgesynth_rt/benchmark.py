@@ -68,7 +68,7 @@ def make_record(bundle, runner, batch, timing, outcome, where, accuracy, command
         energy=outcome.energy,
         accuracy=accuracy,
         measurement=_measurement(timing, runner, outcome, run),
-        validity=_validity(bundle, where.device, outcome),
+        validity=_validity(bundle, runner, where.device, outcome),
         percentiles=PERCENTILES + tuple(timing.percentiles),
         command=command,
     )
@@ -92,8 +92,14 @@ def _measurement(timing, runner, outcome, run):
     return facts
 
 
-def _validity(bundle, device, outcome):
+def _validity(bundle, runner, device, outcome):
     found = doubts(device, outcome.series.latency_ms)
+    operators = [operator["type"] for operator in bundle.manifest["operators"]]
+    if operators and runner.name == "onnxruntime":
+        found.append(
+            "custom operators (%s) ran by their functions in standard operators: this says nothing "
+            "of the plugins' speed" % ", ".join(operators)
+        )
     if len(bundle.stages) > 1:
         found.append("all %d stages ran for every input: no early exit" % len(bundle.stages))
     if outcome.energy.get("replayed"):

@@ -118,6 +118,10 @@ def _check_policy(root):
     for operator in root["operators"].items(most=1000):
         operator["type"].text(100)
         operator["version"].text(20)
+    if root.given("operator_layers"):
+        for layer in root["operator_layers"].items(most=10000):
+            layer["node"].text(1000)
+            layer["estimate"].one_of(["plugin", "dense"])
 
 
 def _check_golden(field):

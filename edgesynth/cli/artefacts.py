@@ -92,6 +92,15 @@ def _show_bundle(document: Document, console: Console) -> None:
         "versions": in_words(provenance["versions"]),
     }
     facts(known.items(), console)
+    if document["operator_layers"]:
+        table = Table(
+            "custom operator", "type", "weights", "faster by estimate", title_justify="left"
+        )
+        for layer in document["operator_layers"]:
+            form = f"{layer['bits']} bits" if layer["bits"] else f"{layer['nonzero']:,} not zero"
+            weights = f"{layer['weights']:,}, {form}"
+            table.add_row(escape(layer["node"]), layer["type"], weights, layer["estimate"])
+        console.print(table)
     for stage in document["stages"]:
         console.print(f"stage {stage['id']}", style="bold", markup=False)
         _show_onnx(stage["onnx"], console)

@@ -141,6 +141,7 @@ def _write_files(
         ],
         "policy": None,
         "operators": _operators(candidate),
+        **({"operator_layers": list(candidate.operators)} if candidate.operators else {}),
         "golden": _golden(candidate, hashlib.sha256(golden).hexdigest()),
         "preprocessing": _preprocessing(candidate),
         **({"postprocessing": candidate.postprocessing} if candidate.postprocessing else {}),

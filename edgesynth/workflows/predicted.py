@@ -15,11 +15,14 @@ from edgesynth.hardware.board import Board, PowerMode
 from edgesynth.hardware.energy import energy_gap, energy_scope, predict_energy_mj
 from edgesynth.hardware.fitted import energy_trust, latency_trust, load_latency_model
 from edgesynth.hardware.layers import Layer, Precision
-from edgesynth.hardware.onnx_graph import read_graph
+from edgesynth.hardware.onnx_graph import Graph, read_graph
 from edgesynth.hardware.onnx_layers import layers_of
 from edgesynth.hardware.roofline import LayerTime, predict_layers
 from edgesynth_rt.bundle import Bundle, open_bundle
 from edgesynth_rt.record import SCHEMA, now
+
+_DOMAIN = b"edgesynth"
+"""Stands in every file with custom operators, whose domain it is."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Subject:
     cost: dict[str, Any]
     accuracy: dict[str, Any]
     doubts: list[str] = field(default_factory=list)
+    custom: dict[str, str] = field(default_factory=dict)
+    """Nodes that are custom operators, with their types: counted as the dense layers they stand
+    for, whose time says nothing of the plugins'."""
 
     @property
     def macs(self) -> int:
@@ -58,8 +64,8 @@ def _of_onnx(path: Path) -> Subject:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    graph = read_graph(data, str(path))
-    layers = layers_of(graph, str(path))
+    counted = _count(data, str(path))
+    graph, layers = counted.graph, counted.layers
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip(".-") or "network"
     return Subject(
         name=name,
@@ -72,25 +78,69 @@ def _of_onnx(path: Path) -> Subject:
             "size_bytes": 4 * graph.params,
         },
         accuracy={"not_measured": "a prediction runs nothing, and an ONNX file states no accuracy"},
+        doubts=_unpredicted(counted.custom, counted.inlined),
+        custom=counted.custom,
     )
 
 
 def _of_bundle(bundle: Bundle) -> Subject:
-    layers: list[Layer] = []
-    for stage in bundle.stages:
-        layers += layers_of(read_graph(stage.read(), stage.what), stage.what)
-    doubts = []
+    counted = [_count(stage.read(), stage.what) for stage in bundle.stages]
+    custom = {name: kind for each in counted for name, kind in each.custom.items()}
+    doubts = _unpredicted(custom, {kind for each in counted for kind in each.inlined})
     if len(bundle.stages) > 1:
         doubts.append("all stages are counted, as if no sample left at an early exit")
     return Subject(
         name=bundle.name,
         identity={"name": bundle.name, "id": bundle.id},
-        layers=layers,
+        layers=[layer for each in counted for layer in each.layers],
         batch=bundle.stages[0].batch,
         cost=bundle.cost,
         accuracy=_stated_accuracy(bundle.manifest),
         doubts=doubts,
+        custom=custom,
     )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """The layers of one file."""
+
+    graph: Graph
+    layers: list[Layer]
+    custom: dict[str, str]
+    """Operators that are counted as dense layers: node -> type."""
+    inlined: set[str]
+    """Types of operators that are counted as the bodies of their functions."""
+
+
+def _count(data: bytes, where: str) -> _Counted:
+    """Read the file; operators that multiply weights are counted as dense layers."""
+    custom: dict[str, str] = {}
+    inlined: set[str] = set()
+    if _DOMAIN in data:
+        from edgesynth.export.dense_form import dense_bytes
+
+        data, custom, inlined = dense_bytes(data)
+    graph = read_graph(data, where)
+    return _Counted(graph, layers_of(graph, where), custom, inlined)
+
+
+def _unpredicted(custom: dict[str, str], inlined: set[str]) -> list[str]:
+    """What of the operators' own speed is not known."""
+    doubts = []
+    if custom:
+        names = ", ".join(sorted(set(custom.values())))
+        doubts.append(
+            f"{len(custom)} layers are custom operators ({names}): their latency and energy are "
+            "those of the dense layers they stand for; what a plugin gains or loses is not "
+            "predicted, only measured on a board"
+        )
+    if inlined:
+        doubts.append(
+            f"{', '.join(sorted(inlined))}: counted as the standard operators of its function, "
+            "each a kernel of its own; the plugin's one kernel is not predicted"
+        )
+    return doubts
 
 
 def _stated_accuracy(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +184,7 @@ def predicted_record(
         "exits": None,
         "validity": _doubts(subject, batch),
         "raw": None,
-        "layers": [_layer(time, precision, batch) for time in times],
+        "layers": [_layer(time, precision, batch, subject.custom) for time in times],
         "model": _model(board, precision),
         "command": command_line(),
         "created": now(),
@@ -187,8 +237,11 @@ def _energy(
     }
 
 
-def _layer(time: LayerTime, precision: Precision, batch: int) -> dict[str, Any]:
+def _layer(
+    time: LayerTime, precision: Precision, batch: int, custom: dict[str, str]
+) -> dict[str, Any]:
     layer = time.layer
+    operator = custom.get(layer.name.partition(" + ")[0])
     return {
         "name": layer.name,
         "kind": layer.kind,
@@ -196,6 +249,7 @@ def _layer(time: LayerTime, precision: Precision, batch: int) -> dict[str, Any]:
         "bytes": layer.bytes(precision, batch),
         "latency_ms": round(time.latency_ms, 6),
         "bound": time.bound,
+        **({"operator": operator, "predicted_as": "dense"} if operator else {}),
     }
 
 
