@@ -30,6 +30,13 @@ METHODS = ("exits", "cascade", "effort")
 @training_options(epochs=5, each="the exits")
 @wanted_options
 @exit_options
+@click.option(
+    "--objective",
+    type=click.Choice(["operations", "time"]),
+    default="operations",
+    show_default=True,
+    help="Of effort: operations of a scalar machine, or work of the compiled operator's vectors.",
+)
 @click.option("--force", is_flag=True, help="Replace --out if it holds an adaptation.")
 @seed_option
 @output_options
@@ -66,7 +73,9 @@ def _run(networks: tuple[str, ...], output: Output, options: dict[str, Any]) -> 
         method = options["method"]
         raise UserError(f"--method {method} takes one network; --method cascade takes several")
     if options["method"] == "effort":
-        effort = adapt.EffortPlan(trust=options["trust"], weights=options["weights"])
+        effort = adapt.EffortPlan(
+            objective=options["objective"], trust=options["trust"], weights=options["weights"]
+        )
         return adapt.adapt_effort(
             networks[0], options["data"], options["out"], plan=effort, **shared
         )

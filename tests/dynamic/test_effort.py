@@ -19,7 +19,7 @@ from edgesynth.dynamic.effort.execution import EffortModule
 from edgesynth.dynamic.effort.knobs import Knobs, Tally
 from edgesynth.dynamic.effort.layers import EffortNetwork, with_knobs
 from edgesynth.dynamic.effort.settings import restore, settings_of
-from edgesynth.dynamic.effort.tuner import judge, loss_bound, tune
+from edgesynth.dynamic.effort.tuner import TIME, judge, loss_bound, tune
 from edgesynth.operators.backends import native
 from edgesynth.operators.effort_spec import EXACT, PREDICTED
 from kernel_builds import build
@@ -176,6 +176,14 @@ def test_tuning_saves_operations_within_the_bound(trained: nn.Module) -> None:
     assert tuned.knobs and all(not knobs.off for knobs in tuned.knobs.values())
     reasons = {each["reason"] for each in tuned.rejected}
     assert "costs more than it saves" in reasons
+
+
+def test_tuning_for_time_counts_what_vectors_do(trained: nn.Module) -> None:
+    network = network_of(trained)
+    x, labels = blobs(300, 3)
+    tuned = tune(network, x, labels, max_loss=0.01, trial_images=32, objective=TIME)
+    assert tuned.after.total.work < 0.9 * tuned.before.total.work
+    assert tuned.before.accuracy - tuned.after.accuracy <= 0.01
 
 
 def test_what_may_not_be_lost_is_not(trained: nn.Module) -> None:

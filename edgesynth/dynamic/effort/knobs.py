@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edgesynth.operators.effort_spec import EXACT, OFF, PREDICTED
 
+_LANES = 8
 NAMES = {OFF: "off", EXACT: "exact", PREDICTED: "predicted"}
 
 
@@ -112,6 +113,12 @@ class Tally:
     def operations(self) -> int:
         """All that were done, deciding included."""
         return self.products + self.checks
+
+    @property
+    def work(self) -> int:
+        """What the compiled operator does, whose vectors save only what all of their lanes agree
+        on: multiply-accumulates, and what decides by vectors too."""
+        return self.executed + self.checks // _LANES
 
     @property
     def with_zeros_skipped(self) -> int:

@@ -25,6 +25,9 @@ from edgesynth.dynamic.effort.candidates import Change, changes, channel_order, 
 from edgesynth.dynamic.effort.knobs import Knobs, Tally
 from edgesynth.dynamic.effort.layers import EffortNetwork
 
+OPERATIONS, TIME = "operations", "time"
+"""What is to fall: operations of a machine that decides output by output, or the work of the
+compiled operator, whose vectors decide together."""
 LEAST_GAIN = 0.005
 """Of the network's operations, by which a setting must lower them to stay."""
 _NOTHING_MOVES = 1e-7
@@ -35,13 +38,21 @@ LOSES, SAVES_NOTHING = "loses too much accuracy", "saves less than 0.5 % beside 
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """What a setting is judged by."""
+
+    max_loss: float
+    objective: str
+
+
+@dataclass(frozen=True)
 class Trial:
     """One setting, alone."""
 
     layer: str
     change: Change
     saved: int
-    """Operations of the layer, per image; negative where deciding costs more than it saves."""
+    """Of the objective, by the layer, per image; negative where deciding costs more than it saves."""
     divergence: float
 
 
@@ -64,7 +75,11 @@ class Judged:
     @property
     def operations(self) -> float:
         """Per image, of the convolutions with knobs."""
-        return sum(tally.operations for tally in self.tallies.values()) / self.n
+        return self.cost(OPERATIONS)
+
+    def cost(self, objective: str) -> float:
+        """What is to fall, per image; objective: `OPERATIONS` or `TIME`."""
+        return sum(_cost(tally, objective) for tally in self.tallies.values()) / self.n
 
     @property
     def total(self) -> Tally:
@@ -84,6 +99,10 @@ class Tuned:
     after: Judged
     rejected: list[dict[str, Any]]
     """Settings that did not stay, and why."""
+
+
+def _cost(tally: Tally, objective: str) -> int:
+    return tally.work if objective == TIME else tally.operations
 
 
 def judge(network: EffortNetwork, inputs: torch.Tensor, labels: npt.NDArray[np.int64]) -> Judged:
@@ -119,9 +138,10 @@ def tune(
     *,
     max_loss: float,
     trial_images: int = 128,
+    objective: str = OPERATIONS,
     progress: Progress | None = None,
 ) -> Tuned:
-    """Set the knobs of `network` for the least operations.
+    """Set the knobs of `network` for the least `objective`.
 
     inputs, labels: calibration images that the network was not trained on; max_loss: fraction of
     them that may be classified wrong besides; trial_images: of them, for settings alone.
@@ -130,7 +150,7 @@ def tune(
     for module in network.modules.values():
         module.set(Knobs())
     few = inputs[:trial_images]
-    trials, rejected = _try_all(network, few, progress)
+    trials, rejected = _try_all(network, few, objective, progress)
     before = judge(network, inputs, labels)
     taken: dict[str, Knobs] = {}
     best = before
@@ -145,7 +165,8 @@ def tune(
                 reason = "a less bold one loses too much"
             else:
                 module.set(new)
-                found, reason = _judge_beside(network, inputs, labels, before, best, max_loss)
+                asked = Bounds(max_loss, objective)
+                found, reason = _judge_beside(network, inputs, labels, before, best, asked)
                 if reason == LOSES:
                     limits[knob] = trial.divergence
             if not reason:
@@ -153,7 +174,7 @@ def tune(
             else:
                 module.set(old)
                 rejected.append(_rejection(trial, reason))
-            task.advance(note=f"{before.operations / best.operations:.2f} times fewer operations")
+            task.advance(note=f"{before.cost(objective) / best.cost(objective):.2f} times less")
     return Tuned(taken, before, best, rejected)
 
 
@@ -163,21 +184,19 @@ def _judge_beside(
     labels: npt.NDArray[np.int64],
     before: Judged,
     best: Judged,
-    max_loss: float,
+    asked: Bounds,
 ) -> tuple[Judged, str]:
     """The network as it is set now, and why that does not stay; "" where it does.
 
     Some images are enough to see what is far off.
     """
     some = judge(network, inputs[:_FIRST], labels[:_FIRST])
-    if loss_bound(before.right[:_FIRST], some.right, -2.0) > max_loss:
+    if loss_bound(before.right[:_FIRST], some.right, -2.0) > asked.max_loss:
         return some, LOSES
-    if some.operations > best.operations:
-        return some, SAVES_NOTHING
     found = judge(network, inputs, labels)
-    if loss_bound(before.right, found.right, 0.5) > max_loss:
+    if loss_bound(before.right, found.right, 0.5) > asked.max_loss:
         return found, LOSES
-    if found.operations > (1 - LEAST_GAIN) * best.operations:
+    if found.cost(asked.objective) > (1 - LEAST_GAIN) * best.cost(asked.objective):
         return found, SAVES_NOTHING
     return found, ""
 
@@ -188,7 +207,7 @@ def _rejection(trial: Trial, reason: str) -> dict[str, Any]:
 
 
 def _try_all(
-    network: EffortNetwork, inputs: torch.Tensor, progress: Progress
+    network: EffortNetwork, inputs: torch.Tensor, objective: str, progress: Progress
 ) -> tuple[list[Trial], list[dict[str, Any]]]:
     seen = _seen(network, inputs)
     for name, module in network.modules.items():
@@ -199,7 +218,7 @@ def _try_all(
     with progress.track("try knobs alone", len(network.modules)) as task:
         for name, module in network.modules.items():
             for change in changes(module, seen[name]):
-                trial = _try(network, name, change, inputs, expected)
+                trial = _try(network, name, change, inputs, expected, objective)
                 if trial.saved > 0:
                     trials.append(trial)
                 else:
@@ -220,14 +239,19 @@ def _beats(one: Trial, other: Trial) -> bool:
 
 
 def _try(
-    network: EffortNetwork, name: str, change: Change, inputs: torch.Tensor, expected: torch.Tensor
+    network: EffortNetwork,
+    name: str,
+    change: Change,
+    inputs: torch.Tensor,
+    expected: torch.Tensor,
+    objective: str,
 ) -> Trial:
     module = network.modules[name]
     module.set(change[1])
     module.tally = Tally()
     try:
         found = functional.log_softmax(answers(network, inputs), dim=1)
-        saved = (module.tally.dense - module.tally.operations) // len(inputs)
+        saved = (module.tally.dense - _cost(module.tally, objective)) // len(inputs)
     finally:
         module.tally = None
         module.set(Knobs())

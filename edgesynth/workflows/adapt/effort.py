@@ -19,7 +19,7 @@ from edgesynth.core.provenance import command_line, versions
 from edgesynth.dynamic.effort.knobs import Tally
 from edgesynth.dynamic.effort.layers import EffortNetwork, with_knobs
 from edgesynth.dynamic.effort.settings import settings_of
-from edgesynth.dynamic.effort.tuner import Judged, Tuned, judge, tune
+from edgesynth.dynamic.effort.tuner import OPERATIONS, Judged, Tuned, judge, tune
 from edgesynth.export.bundle import write_bundle
 from edgesynth.export.candidate import Candidate
 from edgesynth.export.effort_layers import EffortLayer, put_effort
@@ -48,6 +48,8 @@ class EffortPlan:
     """Of the validation split, that settings are judged on; the rest are kept for the verdict."""
     trial_images: int = 128
     """Of these, that every setting is tried alone on."""
+    objective: str = OPERATIONS
+    """Or `TIME`: what the compiled operator's vectors save."""
     trust: tuple[str, ...] = ()
     weights: Path | None = None
 
@@ -86,6 +88,7 @@ def adapt_effort(
         labels,
         max_loss=wanted.max_loss / 100,
         trial_images=plan.trial_images,
+        objective=plan.objective,
         progress=progress,
     )
     found = {
@@ -100,7 +103,7 @@ def adapt_effort(
         "parent": {"network": parent},
         "data": dataset.name,
         "bundle": str(out / BUNDLE),
-        "calibration": {"split": "validation", "n": few},
+        "calibration": {"split": "validation", "n": few, "objective": plan.objective},
         **_found(effort, tuned, network, found),
         "max_loss_points": wanted.max_loss,
         "holds": found["validation"]["lost_points"] <= wanted.max_loss,

@@ -6,24 +6,42 @@
 namespace edgesynth {
 namespace {
 
-constexpr int kColumnsTogether = 256;  // 16 KiB of x, read by every filter while they are cached
-constexpr int kFiltersAtOnce = 6;      // 12 sums, 2 vectors of x and a weight: 16 registers
+constexpr int kColumnsTogether = 256;  // of x, read by every filter while they are cached
+constexpr int kFiltersAtOnce = 6;      // twice as many sums, x and a weight: 15 registers
 
-uint32_t BitsOf(Int8 const& low, Int8 const& high) {
+uint32_t BitsOf(Int8 const (&masks)[kVectors]) {
     uint32_t bits = 0;
-    for (int i = 0; i < 8; ++i) {
-        bits |= (static_cast<uint32_t>(low[i]) & 1u) << i;
-        bits |= (static_cast<uint32_t>(high[i]) & 1u) << (i + 8);
+    for (int i = 0; i < kLanes; ++i) {
+        bits |= (static_cast<uint32_t>(masks[i / 8][i % 8]) & 1u) << i;
     }
     return bits;
 }
 
 bool AllZero(float const* row) {
-    Int8 const other = (Load8(row) != 0.0f) | (Load8(row + 8) != 0.0f);
+    Int8 other = Load8(row) != 0.0f;
+    for (int i = 1; i < kVectors; ++i) other |= Load8(row + 8 * i) != 0.0f;
     uint64_t words[4];
     std::memcpy(words, &other, sizeof(words));
     return (words[0] | words[1] | words[2] | words[3]) == 0;
 }
+
+// MultiplyColumns for a number of filters that is known when it runs: 1 to kMost.
+template <int kMost>
+struct Multiplication {
+    static void Run(size_t filters, float const* x, int32_t const* places, int count,
+                    float const* const* weights, float* const* sums) {
+        if (filters == kMost) {
+            MultiplyColumns<kMost>(x, places, count, weights, sums);
+        } else {
+            Multiplication<kMost - 1>::Run(filters, x, places, count, weights, sums);
+        }
+    }
+};
+template <>
+struct Multiplication<0> {
+    static void Run(size_t, float const*, int32_t const*, int, float const* const*, float* const*) {
+    }
+};
 
 }  // namespace
 
@@ -82,9 +100,9 @@ void EffortCpuTile::Locate(EffortCpuPlace const& place) {
             ++row;
         }
     }
-    bool const dense = shape.strides[1] * period == 1;
-    joined_[0] = dense && base_[7] - base_[0] == 7;
-    joined_[1] = dense && base_[15] - base_[8] == 7;
+    for (int i = 0; i < kVectors; ++i) {
+        joined_[i] = shape.strides[1] * period == 1 && base_[8 * i + 7] - base_[8 * i] == 7;
+    }
 }
 
 void EffortCpuTile::ChooseFilters(EffortCpuPlace const& place) {
@@ -112,7 +130,7 @@ void EffortCpuTile::ChooseFilters(EffortCpuPlace const& place) {
 }
 
 void EffortCpuTile::GatherRow(float const* from, float* to) const {
-    for (int half = 0; half < 2; ++half) {
+    for (int half = 0; half < kVectors; ++half) {
         int64_t const* const base = base_ + 8 * half;
         if (joined_[half]) {
             Store8(Load8(from + base[0]), to + 8 * half);
@@ -151,9 +169,9 @@ void EffortCpuTile::AddChannels(int32_t first, int32_t last, EffortCpuCounts* co
 // left.
 int EffortCpuTile::TakeMeans(int32_t channel, int rows, uint32_t* similar) {
     float* const from = columns_.data() + static_cast<size_t>(filled_) * kLanes;
-    Float8 mean[2];
-    Int8 mask[2];
-    for (int half = 0; half < 2; ++half) {
+    Float8 mean[kVectors];
+    Int8 mask[kVectors];
+    for (int half = 0; half < kVectors; ++half) {
         Float8 most = Load8(from + 8 * half), least = most, sum = most;
         for (int i = 1; i < rows; ++i) {
             Float8 const x = Load8(from + i * kLanes + 8 * half);
@@ -165,11 +183,11 @@ int EffortCpuTile::TakeMeans(int32_t channel, int rows, uint32_t* similar) {
         mask[half] = ((sum - sum) == 0.0f) & ((most - least) <= layer_.knobs.similarity);
         mean[half] = sum / static_cast<float>(rows);
     }
-    *similar = BitsOf(mask[0], mask[1]);
+    *similar = BitsOf(mask);
     if (*similar == 0) return rows;
     int const left = *similar == (1u << kLanes) - 1u ? 1 : rows;
     for (int i = 0; i < left; ++i) {
-        for (int half = 0; half < 2; ++half) {
+        for (int half = 0; half < kVectors; ++half) {
             float* const to = from + i * kLanes + 8 * half;
             Store8(mask[half] ? mean[half] : Load8(to), to);
         }
@@ -220,26 +238,7 @@ void EffortCpuTile::Multiply(EffortCpuCounts* counts) {
         }
         float const* const x = columns_.data();
         int32_t const* const places = places_.data();
-        switch (count) {
-            case 6:
-                MultiplyColumns<6>(x, places, filled_, weights, sums);
-                break;
-            case 5:
-                MultiplyColumns<5>(x, places, filled_, weights, sums);
-                break;
-            case 4:
-                MultiplyColumns<4>(x, places, filled_, weights, sums);
-                break;
-            case 3:
-                MultiplyColumns<3>(x, places, filled_, weights, sums);
-                break;
-            case 2:
-                MultiplyColumns<2>(x, places, filled_, weights, sums);
-                break;
-            default:
-                MultiplyColumns<1>(x, places, filled_, weights, sums);
-                break;
-        }
+        Multiplication<kFiltersAtOnce>::Run(count, x, places, filled_, weights, sums);
     }
     if (counts != nullptr) {
         counts->executed += int64_t{filled_} * lanes_ * static_cast<int64_t>(alive_.size());
@@ -253,12 +252,15 @@ void EffortCpuTile::LookForSaturation(int32_t rank) {
         size_t const filter = static_cast<size_t>(first_filter_ + f), at = static_cast<size_t>(f);
         if (exact && layer_.settled[filter] > rank) return false;
         float const* const sums = sums_.data() + at * kLanes;
-        Float8 const low = Load8(sums) + layer_.bias[filter];
-        Float8 const high = Load8(sums + 8) + layer_.bias[filter];
-        if (exact) return (needed_[at] & ~BitsOf(low <= 0.0f, high <= 0.0f)) == 0;
-        float const limit = layer_.thresholds[filter];
-        predicted_[at] = BitsOf(low < limit, high < limit);
-        return (needed_[at] & ~predicted_[at]) == 0;
+        float const limit = exact ? 0.0f : layer_.thresholds[filter];
+        Int8 below[kVectors];
+        for (int i = 0; i < kVectors; ++i) {
+            Float8 const sum = Load8(sums + 8 * i) + layer_.bias[filter];
+            below[i] = exact ? sum <= limit : sum < limit;
+        }
+        uint32_t const ended = BitsOf(below);
+        if (!exact) predicted_[at] = ended;
+        return (needed_[at] & ~ended) == 0;
     };
     alive_.erase(std::remove_if(alive_.begin(), alive_.end(), ends), alive_.end());
 }

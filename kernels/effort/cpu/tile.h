@@ -1,4 +1,4 @@
-// 16 neighbouring outputs of some filters of one group: what one thread computes at a time.
+// A few neighbouring outputs of some filters of one group: what one thread computes at a time.
 #pragma once
 
 #include <vector>
@@ -24,7 +24,7 @@ struct EffortCpuRun {
     int32_t sample_columns;
 };
 
-// Outputs first <= i < first + 16 of a phase's grid, which has `rows` x `columns`, and
+// Outputs first <= i < first + kLanes of a phase's grid, which has `rows` x `columns`, and
 // filters first_filter <= f < last_filter of `group`.
 struct EffortCpuPlace {
     int64_t sample;
@@ -61,16 +61,16 @@ class EffortCpuTile {
     EffortCpuRun const& run_;
     EffortCpuConv const& layer_;
     int capacity_;
-    std::vector<float> columns_;                // [capacity][16]
+    std::vector<float> columns_;                // [capacity][kLanes]
     std::vector<int32_t> places_;               // of their weights
     int filled_ = 0;                            // columns
-    std::vector<float> sums_;                   // [filters of the group][16]
+    std::vector<float> sums_;                   // [filters of the group][kLanes]
     std::vector<int32_t> alive_;                // filters that still need columns
     std::vector<int32_t> wanted_;               // filters with an output to compute
     std::vector<uint32_t> needed_, predicted_;  // lanes, by filter
     int64_t base_[kLanes];                      // corners of the windows
     int32_t out_[kLanes], cell_[kLanes];
-    bool joined_[2];  // do eight lanes lie next to each other?
+    bool joined_[kVectors];  // do eight lanes lie next to each other?
     int lanes_ = 0;
     int32_t first_filter_ = 0;  // of the group, in the layer
     Cost prefix_, total_;
