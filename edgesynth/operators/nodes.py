@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from edgesynth.operators.function_body import OPSET
 from edgesynth.operators.functions import function_of
 from edgesynth.operators.spec import (
     DOMAIN,
@@ -21,6 +22,9 @@ from edgesynth.operators.specs import operator_named
 
 FUNCTION_IR = 8
 """The lowest IR version with functions."""
+_LAST_ALIKE = 17
+"""The last opset in which the bodies, written for `OPSET`, mean the same: from 18 on reductions take
+their axes as an input."""
 
 
 def make_node(
@@ -85,6 +89,10 @@ def add_functions(model: onnx.ModelProto) -> None:
     if not used:
         return
     model.functions.extend(function_of(variant, nodes) for variant, nodes in sorted(used.items()))
+    opset = next((each.version for each in model.opset_import if not each.domain), OPSET)
+    if OPSET <= opset <= _LAST_ALIKE:  # ONNX's checker wants the versions of file and body alike
+        for function in model.functions[len(kept) :]:
+            function.opset_import[0].version = opset
     if all(entry.domain != DOMAIN for entry in model.opset_import):
         model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
     model.ir_version = max(model.ir_version, FUNCTION_IR)

@@ -52,7 +52,7 @@ class Trial:
     layer: str
     change: Change
     saved: int
-    """Of the objective, by the layer, per image; negative where deciding costs more than it saves."""
+    """Of the objective, by the layer, per image; below 0 where deciding costs more than that."""
     divergence: float
 
 

@@ -81,16 +81,7 @@ def adapt_effort(
     network = resolve_for(parent, dataset, weights=plan.weights, trust=plan.trust)
     effort = with_knobs(copy.deepcopy(network.module))
     few = min(plan.images, len(dataset.validation))
-    inputs, labels = _images(dataset.validation, few, network)
-    tuned = tune(
-        effort,
-        inputs,
-        labels,
-        max_loss=wanted.max_loss / 100,
-        trial_images=plan.trial_images,
-        objective=plan.objective,
-        progress=progress,
-    )
+    tuned = _tuned(effort, network, dataset.validation, few, plan, wanted, progress)
     found = {
         split: _compared(effort, images, network, progress, split)
         for split, images in (("validation", dataset.validation), ("test", dataset.test))
@@ -120,6 +111,27 @@ def adapt_effort(
         )  # fmt: skip
         write_json(str(folder / RESULT), document)
     return document
+
+
+def _tuned(
+    effort: EffortNetwork,
+    network: Network,
+    split: Images,
+    number: int,
+    plan: EffortPlan,
+    wanted: Wanted,
+    progress: Progress,
+) -> Tuned:
+    inputs, labels = _images(split, number, network)
+    return tune(
+        effort,
+        inputs,
+        labels,
+        max_loss=wanted.max_loss / 100,
+        trial_images=plan.trial_images,
+        objective=plan.objective,
+        progress=progress,
+    )
 
 
 def _images(
