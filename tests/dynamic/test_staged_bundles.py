@@ -1,12 +1,14 @@
 """Bundles with every kind of gate, of untrained networks: files, operators, one file with Ifs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import compose
 
 from edgesynth.core.network import Exit, Preprocessing
 from edgesynth.export.checks import check_policy, check_target
@@ -66,13 +68,14 @@ def exits_policy(kind: str, outputs) -> Policy:
 
 
 def tree_policy(outputs) -> Policy:
-    """The last two stages of exits take features, so only the first node has a choice of two."""
+    """The first stage asks either of the others, the second one the third."""
     first = middle("margin", outputs[NAMES[0]])
+    always = gate("maximum", 0.0)
     return Policy(
         "cascade",
         IDS,
         [
-            Node(0, NAMES[0], (STOP, 1, 2), (first, middle("entropy", outputs[NAMES[0]]), first)),
+            Node(0, NAMES[0], (STOP, 1, 2), (first, middle("entropy", outputs[NAMES[0]]), always)),
             Node(1, NAMES[1], (STOP, 2), (middle("maximum", outputs[NAMES[1]]),)),
             Node(2, NAMES[2], (STOP,), ()),
         ],
@@ -149,12 +152,8 @@ def test_one_file_with_ifs_answers_as_the_stages_do(network, kind):
 
 def independent(made: StagedCandidate) -> StagedCandidate:
     """The same answers by whole networks, as a cascade has them: every stage takes the image."""
-    from dataclasses import replace
-
-    from onnx import compose
-
     stages = [made.stages[0]]
-    merged = onnx.compose.add_prefix(made.stages[0].model, "p0/")
+    merged = compose.add_prefix(made.stages[0].model, "p0/")
     for number, stage in enumerate(made.stages[1:], start=1):
         own = compose.add_prefix(stage.model, f"p{number}/")
         links = []
