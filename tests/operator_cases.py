@@ -45,8 +45,9 @@ def packed(rng: np.random.Generator, shape: tuple[int, ...], bits: int) -> dict[
 
 
 def effort(rng: np.random.Generator, shape: tuple[int, ...], levels: list[int]) -> dict[str, Any]:
-    """Dense weights, a random order of channels."""
+    """Dense weights, a random order of channels, everything that can be left out computed."""
     return {
+        "prefix_thresholds": np.zeros(1, np.float32),
         "weight_shape": shape,
         "weights": rng.standard_normal(math.prod(shape)).astype(np.float32),
         "channel_order": rng.permutation(shape[1]).astype(np.int32),
@@ -124,7 +125,7 @@ def conv_cases(seed: int = 0) -> list[Case]:
             cases.append(
                 Case(f"{variant}Add", why, (x, _residual(rng, x, shape, geometry)), attributes)
             )
-        levels = sorted({max(1, shape[1] // 2), shape[1]})
+        levels = sorted({max(1, shape[1] // 2), shape[1]}, reverse=True)
         for level in (-1, 0, 1, 9):
             attributes = {
                 **effort(rng, shape, levels),
@@ -153,6 +154,50 @@ def _residual(
         groups=geometry.get("group", 1),
     )
     return tensor(rng, *made.shape)
+
+
+_KNOBS: dict[str, dict[str, Any]] = {
+    "predicted": {"saturation": 2, "prefix_channels": 1, "prefix_thresholds": -2.52},
+    "predicted by all channels but one": {"saturation": 2, "prefix_channels": -1},
+    "exact": {"saturation": 1, "prefix_channels": 1},
+    "similar windows": {"similarity": 2.0},
+    "every window similar": {"similarity": 100.0},
+    "every second output": {"sample_period": 2, "sample_below": 9.52, "sample_within": 7.52},
+    "every third output": {"sample_period": 3, "sample_below": 30.52, "sample_within": 30.52},
+    "all of it": {
+        "saturation": 2, "prefix_channels": 1, "prefix_thresholds": -1.52, "similarity": 1.0,
+        "sample_period": 2, "sample_below": 7.52, "sample_within": 3.52,
+    },
+}  # fmt: skip
+
+
+def effort_cases(seed: int = 0) -> list[Case]:
+    """EsEffortConv with its shortcuts: whole numbers, so that no decision hangs on rounding."""
+    rng = np.random.default_rng(seed)
+    cases = []
+    for why, (source, shape, geometry) in _CONVS.items():
+        for knob, settings in _KNOBS.items():
+            knobs = dict(settings)
+            if "saturation" in knobs and shape[1] == 1:
+                continue
+            if knobs.get("prefix_channels") == -1:
+                knobs["prefix_channels"] = shape[1] - 1
+            limits = knobs.pop("prefix_thresholds", -0.52)
+            attributes = {
+                **effort(rng, shape, sorted({shape[1], max(1, shape[1] - 1)}, reverse=True)),
+                **geometry,
+                **knobs,
+                "weights": rng.integers(-3, 4, math.prod(shape)).astype(np.float32),
+                "bias": rng.integers(-2, 3, shape[0]).astype(np.float32),
+                "prefix_thresholds": limits - np.arange(shape[0], dtype=np.float32),
+                "activation": 1,
+            }
+            x = np.maximum(rng.integers(-3, 5, source), 0).astype(np.float32)
+            level = len(cases) % 3 == 2
+            inputs = (torch.from_numpy(x), torch.tensor([level], dtype=torch.int32))
+            why_all = f"{why}, {knob}, effort {level:d}"
+            cases.append(Case("EsEffortConv", why_all, inputs, attributes))
+    return cases
 
 
 def gate_cases(seed: int = 0) -> list[Case]:
@@ -191,4 +236,4 @@ def one(value: float) -> torch.Tensor:
 
 def all_cases(seed: int = 0) -> list[Case]:
     """Of all operators."""
-    return [*linear_cases(seed), *conv_cases(seed), *gate_cases(seed)]
+    return [*linear_cases(seed), *conv_cases(seed), *effort_cases(seed), *gate_cases(seed)]

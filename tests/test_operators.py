@@ -170,9 +170,10 @@ def test_low_effort_adds_up_the_first_channels_only() -> None:
         "weights": np.array([1, 10, 100], np.float32),
         "bias": np.zeros(1, np.float32),
         "channel_order": np.array([2, 0, 1], np.int32),
-        "level_channels": np.array([1, 2, 3], np.int32),
+        "level_channels": np.array([3, 2, 1], np.int32),
+        "prefix_thresholds": np.zeros(1, np.float32),
     }
-    for level, expected in ((0, 100), (1, 101), (2, 111), (7, 111), (-3, 100)):
+    for level, expected in ((0, 111), (1, 101), (2, 100), (7, 100), (-3, 111)):
         effort = torch.tensor([level], dtype=torch.int32)
         for backend in ("torch", "onnxruntime"):
             (y,) = run("EsEffortConv", [x, effort], attributes, backend=backend)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DENSE = 0.7
 """Of the issue rate, by the multiplications of a dense library: assumed."""
 ISSUED = 0.9
-"""Of the issue rate, by all instructions of the packed kernels: assumed."""
+"""Of the issue rate, by all instructions of the packed and the effort kernels: assumed."""
 SHARED = 0.7
 """Of the accesses to shared memory, and of the issue rate, by the sparse kernels: assumed."""
 WINOGRAD = 2.25
@@ -218,6 +218,33 @@ def _packed_conv(layer: Layer, bits: int) -> float:
     unpack = 64 * (_decoding(bits) + pairs) / pairs
     gather = tile * 2 * 10
     return filter_tiles * pixel_tiles * column_pairs * (multiply + unpack + gather)
+
+
+# ---- effort ----
+
+_TILE, _BLOCK_FILTERS, _WARP_FILTERS = 8, 32, 8
+_MULTIPLY = 8 + 2 + 4
+"""Instructions of a warp for a column of 8 filters x 64 pixels: products of pairs, loads from
+shared memory, and what asks every four columns whether a filter still counts (columns.cuh)."""
+_SHARE_WEIGHTS = 8 / 16
+_GATHER_COLUMN = 64 / 32 * 10
+"""Of a block, for 64 pixels of x that 32 filters share."""
+
+
+def effort_time(on: Limits, layer: Layer, share: float) -> Time:
+    """Of EsEffortConv where this share of the multiplications is left.
+
+    All weights are read all the same. x is gathered as long as one warp of a block goes on, so this
+    assumes that whole blocks stop; idle lanes at the edges of the map count.
+    """
+    per_group = layer.filters // layer.group
+    tiles = layer.group * prod(ceil(side / _TILE) for side in layer.output)
+    blocks, warps = (tiles * ceil(per_group / size) for size in (_BLOCK_FILTERS, _WARP_FILTERS))
+    column = warps * (_MULTIPLY + _SHARE_WEIGHTS) + blocks * _GATHER_COLUMN
+    instructions = column * layer.columns * share * _LANES
+    return Time(
+        dense_bytes(layer) / on.bytes_per_us, instructions / (on.instructions_per_us * ISSUED)
+    )
 
 
 # ---- sparse ----

@@ -99,9 +99,9 @@ class Body:
 
 
 def common_attributes(sets: Sequence[Attributes], attributes: Sequence[Attribute]) -> Attributes:
-    """The INT and INTS that have one value in all of `sets`."""
+    """The INT, INTS and FLOAT that have one value in all of `sets`."""
     return {
         each.name: sets[0][each.name]
         for each in attributes
-        if each.kind in ("INT", "INTS") and len({given[each.name] for given in sets}) == 1
+        if each.kind in ("INT", "INTS", "FLOAT") and len({given[each.name] for given in sets}) == 1
     }

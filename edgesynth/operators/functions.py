@@ -12,13 +12,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from edgesynth.operators.convolution_function import END, activated, convolved, span
+from edgesynth.operators.effort_function import write_effort
 from edgesynth.operators.function_body import Body, common_attributes
 from edgesynth.operators.gate_function import write_gate
 from edgesynth.operators.spec import Attributes
 from edgesynth.operators.specs import operator_named
-
-_ONES = (1, 1)
-_END = np.iinfo(np.int32).max
 
 
 def function_of(variant: str, nodes: Sequence[Attributes]) -> onnx.FunctionProto:
@@ -50,11 +49,11 @@ def _packed_weights(body: Body) -> str:
     bits = body.op("Cast", [body.given("bits")], to=TensorProto.INT64)
     per_half = body.op("Div", [body.constant(16, np.int64), bits])
     shape = body.given("weight_shape")
-    rows = body.op("Slice", [shape, *_range(body, 0, 1)])
+    rows = body.op("Slice", [shape, *span(body, 0, 1)])
     two_axes = body.op("Concat", [rows, body.constant([-1], np.int64)], axis=0)
     halves = body.op("Reshape", [_half_words(body), two_axes])  # (rows, 2 * words)
 
-    columns = body.op("ReduceProd", [body.op("Slice", [shape, *_range(body, 1, _END)])], keepdims=1)
+    columns = body.op("ReduceProd", [body.op("Slice", [shape, *span(body, 1, END)])], keepdims=1)
     ones = body.op("ConstantOfShape", [columns], value=_filled(1))
     column = body.op("CumSum", [ones, body.constant(0, np.int64)], exclusive=1)
     word, field = _divided(body, column, body.op("Add", [per_half, per_half]))
@@ -99,10 +98,6 @@ def _divided(body: Body, value: str, by: str) -> tuple[str, str]:
     return quotient, body.op("Sub", [value, body.op("Mul", [quotient, by])])
 
 
-def _range(body: Body, start: int, end: int) -> tuple[str, str]:
-    return body.constant([start], np.int64), body.constant([end], np.int64)
-
-
 def _filled(value: int) -> onnx.TensorProto:
     return onnx.numpy_helper.from_array(np.array([value], np.int64))
 
@@ -117,81 +112,16 @@ def _linear(weights: Callable[[Body], str]) -> Callable[[Body], None]:
 
 def _conv(weights: Callable[[Body], str]) -> Callable[[Body], None]:
     def write(body: Body) -> None:
-        _finish(body, _convolved(body, weights(body)))
+        _finish(body, convolved(body, body.inner("x"), weights(body), body.given("bias")))
 
     return write
-
-
-def _convolved(body: Body, weights: str) -> str:
-    """A Conv with literal strides and dilations; others are made of slices and of zeros."""
-    strides, dilations = body.common.get("strides"), body.common.get("dilations")
-    if dilations is None:
-        weights = _spread(body, weights)
-    inputs = [body.inner("x"), weights, body.given("bias")]
-    made = body.op("Conv", inputs, strides=strides or _ONES, dilations=dilations or _ONES)
-    body.pass_on("pads")
-    body.pass_on("group")
-    if strides is not None:
-        return made
-    starts, ends = body.constant([0, 0], np.int64), body.constant([_END, _END], np.int64)
-    return body.op(
-        "Slice", [made, starts, ends, body.constant([2, 3], np.int64), body.given("strides")]
-    )
-
-
-def _spread(body: Body, weights: str) -> str:
-    """Weights with dilation - 1 zeros between the rows and the columns of the window."""
-    shape, dilations = body.given("weight_shape"), body.given("dilations")
-    one = body.constant([1], np.int64)
-    for axis in (0, 1):
-        dilation = body.op("Slice", [dilations, *_range(body, axis, axis + 1)])
-        zeros = body.op("ConstantOfShape", [body.op("Sub", [dilation, one])])
-        comb = body.op("Concat", [body.constant([1.0]), zeros], axis=0)
-        comb = body.op("Reshape", [comb, body.constant(([-1, 1], [-1])[axis], np.int64)])
-        unit = body.op("Unsqueeze", [weights, body.constant([3 + axis], np.int64)])
-        combed = body.op("Mul", [unit, comb])  # (M, C, h, dilation, w), then (M, C, h, w, dilation)
-        merged = body.constant([0, 0, -1] if axis == 0 else [0, 0, 0, -1], np.int64)
-        if axis == 0:
-            width = body.op("Slice", [shape, *_range(body, 3, 4)])
-            merged = body.op("Concat", [merged, width], axis=0)
-        weights = body.op("Reshape", [combed, merged])
-    window = body.op("Slice", [shape, *_range(body, 2, 4)])
-    extent = body.op("Add", [body.op("Mul", [dilations, body.op("Sub", [window, one])]), one])
-    starts, axes = body.constant([0, 0], np.int64), body.constant([2, 3], np.int64)
-    return body.op("Slice", [weights, starts, extent, axes])
 
 
 def _finish(body: Body, sum_: str) -> None:
     """Residual and activation."""
     if body.variant != body.operator.name:
         sum_ = body.op("Add", [sum_, body.inner("residual")])
-    activation = body.common.get("activation")
-    if activation == 1:
-        sum_ = body.op("Relu", [sum_])
-    elif activation is None:
-        bounds = body.constant([-np.inf, 0.0])
-        bound = body.op("Gather", [bounds, body.given("activation")], axis=0)
-        sum_ = body.op("Max", [sum_, bound])
-    body.returns("y", sum_)
-
-
-def _effort_weights(body: Body) -> str:
-    """Weights in which the channels beyond the level of effort are 0."""
-    dense = body.op("Reshape", [body.given("weights"), body.given("weight_shape")])
-    levels = body.given("level_channels")
-    top = body.op("Sub", [body.op("Shape", [levels]), body.constant([1], np.int64)])
-    level = body.op("Cast", [body.inner("effort")], to=TensorProto.INT64)
-    level = body.op("Max", [body.op("Min", [level, top]), body.constant([0], np.int64)])
-    channels = body.op("Cast", [body.op("Gather", [levels, level], axis=0)], to=TensorProto.FLOAT)
-    order = body.given("channel_order")
-    ones = body.op("ConstantOfShape", [body.op("Shape", [order])])
-    ones = body.op("Add", [ones, body.constant(1.0)])
-    rank = body.op("CumSum", [ones, body.constant(0, np.int64)], exclusive=1)
-    rank = body.op("ScatterElements", [ones, order, rank], axis=0)  # of each channel
-    kept = body.op("Cast", [body.op("Less", [rank, channels])], to=TensorProto.FLOAT)
-    return body.op(
-        "Mul", [dense, body.op("Reshape", [kept, body.constant([1, -1, 1, 1], np.int64)])]
-    )
+    body.returns("y", activated(body, sum_))
 
 
 _WRITERS: dict[str, Callable[[Body], None]] = {
@@ -199,6 +129,6 @@ _WRITERS: dict[str, Callable[[Body], None]] = {
     "EsSparseConv": _conv(_sparse_weights),
     "EsPackedLinear": _linear(_packed_weights),
     "EsPackedConv": _conv(_packed_weights),
-    "EsEffortConv": _conv(_effort_weights),
+    "EsEffortConv": write_effort,
     "EsExitGate": write_gate,
 }

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch.nn import functional
 
+from edgesynth.operators.effort_reference import effort_conv
 from edgesynth.operators.spec import Attributes
 from edgesynth.operators.specs import operator_named
 from edgesynth.operators.weights import dense_weights
@@ -56,15 +56,7 @@ def finish(
 
 
 def _effort_conv(inputs: Tensors, attributes: Attributes) -> Tensors:
-    """At the level of effort; the kernel's shortcuts approximate this and are not in it."""
-    x, effort = inputs
-    levels = attributes["level_channels"]
-    level = min(max(int(effort), 0), len(levels) - 1)
-    kept = np.zeros(attributes["weight_shape"][1], np.float32)
-    kept[attributes["channel_order"][: levels[level]]] = 1
-    weights = dense_weights(attributes) * kept[:, None, None]
-    made = multiply(x, torch.from_numpy(weights).to(x), attributes)
-    return (finish(made, [], attributes),)
+    return (effort_conv(inputs, attributes)[0],)
 
 
 def _exit_gate(inputs: Tensors, attributes: Attributes) -> Tensors:

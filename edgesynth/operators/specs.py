@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from edgesynth.core.errors import UserError, nearest
+from edgesynth.operators.effort_spec import EFFORT_CONV
 from edgesynth.operators.geometry import (
     ACTIVATION,
     BIAS,
@@ -113,103 +114,6 @@ PACKED_CONV = Operator(
     shapes=conv_shapes,
     check=_check_packed,
     residual=CONV_RESIDUAL,
-)
-
-
-def _check_effort(attributes: Attributes) -> None:
-    check_rows(attributes)
-    size, per_group = math.prod(attributes["weight_shape"]), attributes["weight_shape"][1]
-    if attributes["weights"].size != size:
-        raise UserError(f"{attributes['weights'].size} weights where weight_shape has {size}")
-    order, levels = attributes["channel_order"], attributes["level_channels"]
-    if not np.array_equal(np.sort(order), np.arange(per_group)):
-        raise UserError(f"channel_order must hold every number from 0 to {per_group - 1} once")
-    if bool((np.diff(levels) <= 0).any()) or int(levels[-1]) != per_group:
-        raise UserError(f"level_channels must ascend strictly and end with all {per_group}")
-    if attributes["prefix_channels"] >= per_group:
-        raise UserError(f"prefix_channels must stay below all {per_group} channels")
-
-
-def _effort_shapes(attributes: Attributes, inputs: tuple[Shape, ...]) -> tuple[Shape, ...]:
-    if inputs[1] != (1,):
-        raise UserError(f"effort has shape {list(inputs[1])} instead of [1]")
-    return conv_shapes(attributes, inputs[:1])
-
-
-EFFORT_CONV = Operator(
-    name="EsEffortConv",
-    folder="effort",
-    meaning="a convolution that leaves out what an input does not need (DyVEDeep, "
-    "arXiv:1704.01137), in the forms that pay on a GPU",
-    inputs=(
-        CONV_INPUT,
-        Tensor("effort", ("1",), ("int32",), "level, 0 the least; held within level_channels"),
-    ),
-    outputs=(CONV_OUTPUT,),
-    attributes=(
-        CONV_WEIGHT_SHAPE,
-        Attribute("weights", "FLOAT TENSOR", "dense, of weight_shape, flat"),
-        BIAS,
-        *CONV_GEOMETRY,
-        ACTIVATION,
-        Attribute(
-            "channel_order",
-            "INT32 TENSOR",
-            "the input channels of a group (0 to C / group - 1) in the order they are added up, "
-            "most important first; of all groups alike",
-            lowest=0,
-        ),
-        Attribute(
-            "level_channels",
-            "INT32 TENSOR",
-            "channels of channel_order that are added up at each level of effort, strictly "
-            "ascending, the last one all of them",
-            lowest=1,
-        ),
-        Attribute(
-            "prefix_channels",
-            "INT",
-            "channels of channel_order after which saturation is predicted; 0 never",
-            default=0,
-            lowest=0,
-        ),
-        Attribute(
-            "prefix_threshold",
-            "FLOAT",
-            "a tile whose sums (with bias) all lie below this after the prefix becomes 0; "
-            "for activation 1",
-            default=0.0,
-        ),
-        Attribute(
-            "similarity",
-            "FLOAT",
-            "a window whose greatest and least input differ by no more than this counts as its "
-            "mean; below 0 never",
-            default=-1.0,
-        ),
-        Attribute(
-            "sample_period",
-            "INT",
-            "every sample_period-th output per axis is computed first; 1 all of them",
-            default=1,
-            lowest=1,
-        ),
-        Attribute(
-            "sample_below",
-            "FLOAT",
-            "an output is interpolated where its computed neighbours all lie below this",
-            default=0.0,
-        ),
-        Attribute(
-            "sample_within",
-            "FLOAT",
-            "and differ by less than this",
-            default=0.0,
-            lowest=0,
-        ),
-    ),
-    shapes=_effort_shapes,
-    check=_check_effort,
 )
 
 

@@ -36,4 +36,12 @@ __device__ __forceinline__ float LoadFloat(half const* address) {
     return __half2float(__ushort_as_half(__ldg(reinterpret_cast<unsigned short const*>(address))));
 }
 
+// One activation as bits of an operand; two of them make a pair.
+__device__ __forceinline__ uint32_t LoadBits(half const* address) {
+    return __ldg(reinterpret_cast<unsigned short const*>(address));
+}
+__device__ __forceinline__ uint32_t LoadBits(float const* address) {
+    return __float_as_uint(__ldg(address));
+}
+
 }  // namespace edgesynth

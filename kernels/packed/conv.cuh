@@ -10,6 +10,7 @@
 #pragma once
 
 #include "common/epilogue.h"
+#include "common/window.cuh"
 #include "packed/decode.cuh"
 #include "packed/packed.h"
 
@@ -52,61 +53,16 @@ struct ConvTile {
     static_assert(kStepsUnflushed >= 1, "a step must not add more columns than fp16 may");
 };
 
-// A coordinate outside of every image, also when another one is added to it.
-constexpr int32_t kOutside = 1 << 30;
-static_assert(kOutside - kConvExtentLimit > kConvExtentLimit,
-              "a coordinate outside stays outside when a pad is subtracted from it");
-
-// Of `column`: y and z how far down and right in the window, x how far from the window's corner in
-// memory. Distances in memory are right modulo 2^32, which is enough for those inside of a sample.
-__device__ __forceinline__ int4 TapOf(ConvTask const& task, uint32_t column) {
-    if (column >= static_cast<uint32_t>(task.columns)) return make_int4(0, kOutside, kOutside, 0);
-    ConvShape const& shape = task.layer.shape;
-    uint32_t const kernel_width = static_cast<uint32_t>(shape.kernel[1]);
-    uint32_t const window = static_cast<uint32_t>(shape.kernel[0]) * kernel_width;
-    uint32_t const width = static_cast<uint32_t>(shape.width);
-    uint32_t const plane = static_cast<uint32_t>(shape.height) * width;
-    uint32_t const place = column % window;
-    uint32_t const down = place / kernel_width * static_cast<uint32_t>(shape.dilations[0]);
-    uint32_t const right = place % kernel_width * static_cast<uint32_t>(shape.dilations[1]);
-    return make_int4(static_cast<int32_t>(column / window * plane + down * width + right),
-                     static_cast<int32_t>(down), static_cast<int32_t>(right), 0);
-}
-
-// Where the window of one pixel begins.
-template <typename T>
-struct Corner {
-    T const* channels;  // the first of the group, in the pixel's sample
-    int32_t top, left;
-    uint32_t distance;  // from `channels`, modulo 2^32
-};
-
+// The corner of a pixel, which are those of all samples in a row.
 template <typename T>
 __device__ __forceinline__ Corner<T> CornerOf(ConvTask const& task, T const* x, int32_t group,
                                               int64_t pixel) {
-    ConvShape const& shape = task.layer.shape;
     int32_t const per_map = task.out_height * task.out_width;
     int64_t const sample = pixel / per_map;
-    if (sample >= shape.samples) return Corner<T>{x, kOutside, kOutside, 0};
+    if (sample >= task.layer.shape.samples) return CornerOutside(x);
     int32_t const place = static_cast<int32_t>(pixel % per_map);
-    int64_t const channel =
-        sample * shape.channels + static_cast<int64_t>(group) * (shape.channels / shape.group);
-    int32_t const top = place / task.out_width * shape.strides[0] - shape.pads[0];
-    int32_t const left = place % task.out_width * shape.strides[1] - shape.pads[1];
-    return Corner<T>{x + channel * (shape.height * shape.width), top, left,
-                     static_cast<uint32_t>(top) * static_cast<uint32_t>(shape.width) +
-                         static_cast<uint32_t>(left)};
-}
-
-template <typename T>
-__device__ __forceinline__ uint32_t LoadTap(ConvShape const& shape, Corner<T> const& corner,
-                                            int4 tap) {
-    uint32_t const row = static_cast<uint32_t>(corner.top) + static_cast<uint32_t>(tap.y);
-    uint32_t const column = static_cast<uint32_t>(corner.left) + static_cast<uint32_t>(tap.z);
-    bool const inside =
-        row < static_cast<uint32_t>(shape.height) && column < static_cast<uint32_t>(shape.width);
-    if (!inside) return 0;  // padding
-    return LoadBits(corner.channels + (corner.distance + static_cast<uint32_t>(tap.x)));
+    return CornerAt(task.layer.shape, x, group, sample, place / task.out_width,
+                    place % task.out_width);
 }
 
 template <typename T>
@@ -255,7 +211,7 @@ __global__ void __launch_bounds__(kConvThreads, kPixels == kWidePixels ? 4 : 7)
 
     ConvStep<T, kBits, kPixels> step;
     uint32_t const column = static_cast<uint32_t>(thread);
-    if (thread < Tile::kColumns) taps[thread] = TapOf(task, column);
+    if (thread < Tile::kColumns) taps[thread] = TapOf(task.layer.shape, task.columns, column);
     __syncthreads();
     step.Load(task, row, 0, corner, taps);
     __syncthreads();  // all have read the taps
@@ -264,7 +220,8 @@ __global__ void __launch_bounds__(kConvThreads, kPixels == kWidePixels ? 4 : 7)
         int32_t const next = word + Tile::kWords;
         step.Share(weights, pixels);
         if (thread < Tile::kColumns) {
-            taps[thread] = TapOf(task, static_cast<uint32_t>(next) * Tile::kCodes + column);
+            taps[thread] = TapOf(task.layer.shape, task.columns,
+                                 static_cast<uint32_t>(next) * Tile::kCodes + column);
         }
         __syncthreads();
         if (next < task.words_per_row) step.Load(task, row, next, corner, taps);

@@ -144,12 +144,4 @@ __device__ __forceinline__ void LoadShared(uint32_t const* from, uint32_t (&to)[
     }
 }
 
-// One activation as bits of an operand; two of them make a pair.
-__device__ __forceinline__ uint32_t LoadBits(half const* address) {
-    return __ldg(reinterpret_cast<unsigned short const*>(address));
-}
-__device__ __forceinline__ uint32_t LoadBits(float const* address) {
-    return __float_as_uint(__ldg(address));
-}
-
 }  // namespace edgesynth

@@ -90,7 +90,7 @@ static constexpr FieldSpec kPackedConvFields[] = {
 };
 
 // EsEffortConv: a convolution that leaves out what an input does not need (DyVEDeep,
-// arXiv:1704.01137), in the forms that pay on a GPU
+// arXiv:1704.01137)
 //   input  x: (N, C, H, W)
 //   input  effort: (1)
 //   output y: (N, M, P, Q)
@@ -105,10 +105,11 @@ static constexpr FieldSpec kEffortConvFields[] = {
     {"activation", FieldKind::kInt, 0, false, {0}, -kNoLimit, kNoLimit, {0, 1}, 2},
     {"channel_order", FieldKind::kInt32Tensor, 0, true, {0}, 0, kNoLimit, {0}, 0},
     {"level_channels", FieldKind::kInt32Tensor, 0, true, {0}, 1, kNoLimit, {0}, 0},
+    {"saturation", FieldKind::kInt, 0, false, {0}, -kNoLimit, kNoLimit, {0, 1, 2}, 3},
     {"prefix_channels", FieldKind::kInt, 0, false, {0}, 0, kNoLimit, {0}, 0},
-    {"prefix_threshold", FieldKind::kFloat, 0, false, {0}, -kNoLimit, kNoLimit, {0}, 0},
+    {"prefix_thresholds", FieldKind::kFloatTensor, 0, true, {0}, -kNoLimit, kNoLimit, {0}, 0},
     {"similarity", FieldKind::kFloat, 0, false, {-1}, -kNoLimit, kNoLimit, {0}, 0},
-    {"sample_period", FieldKind::kInt, 0, false, {1}, 1, kNoLimit, {0}, 0},
+    {"sample_period", FieldKind::kInt, 0, false, {1}, 1, 8, {0}, 0},
     {"sample_below", FieldKind::kFloat, 0, false, {0}, -kNoLimit, kNoLimit, {0}, 0},
     {"sample_within", FieldKind::kFloat, 0, false, {0}, 0, kNoLimit, {0}, 0},
 };
@@ -137,7 +138,7 @@ static constexpr OperatorSpec kOperators[] = {
     {"EsPackedLinearAdd", "EsPackedLinear", 2, 1, kPackedLinearFields, 6},
     {"EsPackedConv", "EsPackedConv", 1, 1, kPackedConvFields, 10},
     {"EsPackedConvAdd", "EsPackedConv", 2, 1, kPackedConvFields, 10},
-    {"EsEffortConv", "EsEffortConv", 2, 1, kEffortConvFields, 16},
+    {"EsEffortConv", "EsEffortConv", 2, 1, kEffortConvFields, 17},
     {"EsExitGate", "EsExitGate", 2, 5, kExitGateFields, 4},
 };
 static constexpr int32_t kOperatorCount = 10;

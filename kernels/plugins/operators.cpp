@@ -17,7 +17,8 @@ OperatorSpec const& SpecOf(char const* type) {
 std::vector<OperatorKind const*> const& Operators() {
     static std::vector<OperatorKind const*> const operators = [] {
         std::vector<OperatorKind const*> found;
-        for (auto const* const kinds : {&SparseKinds(), &PackedKinds(), &ExitGateKinds()}) {
+        for (auto const* const kinds :
+             {&SparseKinds(), &PackedKinds(), &EffortKinds(), &ExitGateKinds()}) {
             for (OperatorKind const& kind : *kinds) found.push_back(&kind);
         }
         return found;

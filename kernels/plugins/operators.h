@@ -9,6 +9,7 @@ namespace edgesynth {
 namespace plugins {
 
 // Each in the file of its name.
+std::vector<OperatorKind> const& EffortKinds();
 std::vector<OperatorKind> const& ExitGateKinds();
 std::vector<OperatorKind> const& PackedKinds();
 std::vector<OperatorKind> const& SparseKinds();

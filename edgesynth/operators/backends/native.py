@@ -68,7 +68,9 @@ class Library:
             _address(shape),
             *(ctypes.c_void_p(each.data_ptr()) for each in inputs),
             *[ctypes.c_void_p(None)] * absent,
-            *_arguments(attributes, {each.name: each.kind for each in operator.attributes}),
+            *attribute_arguments(
+                attributes, {each.name: each.kind for each in operator.attributes}
+            ),
             *(ctypes.c_void_p(each.data_ptr()) for each in outputs),
         )
         if status:
@@ -87,12 +89,14 @@ class Library:
 
 @cache
 def open_library(kind: str) -> Library:
-    """The library of `kind`, `host` or `gpu`, from $EDGESYNTH_KERNELS or the build folder.
+    """The library of `kind`, `host`, `gpu` or `cpu` (`edgesynth.operators.effort_cpu`).
+
+    It is looked for in $EDGESYNTH_KERNELS, then in the build folder.
 
     Raises MissingError saying how to build it.
     """
     file = f"libedgesynth_kernels_{kind}.so"
-    places = [_BUILD / ("host" if kind == "host" else "cuda") / file]
+    places = [_BUILD / ("cuda" if kind == "gpu" else "host") / file]
     if VARIABLE in os.environ:
         places.insert(0, Path(os.environ[VARIABLE]) / file)
     for place in places:
@@ -105,7 +109,7 @@ def open_library(kind: str) -> Library:
     raise MissingError(f"there is no {file}; build it in the repository: {make}")
 
 
-def _arguments(attributes: Attributes, kinds: dict[str, Kind]) -> Iterator[Any]:
+def attribute_arguments(attributes: Attributes, kinds: dict[str, Kind]) -> Iterator[Any]:
     """Attributes as C takes them; the arrays live as long as `attributes` do."""
     for name, kind in kinds.items():
         value = attributes[name]

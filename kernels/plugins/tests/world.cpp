@@ -203,6 +203,42 @@ std::vector<std::pair<char const*, NodeFields>> const kWrongPacked = {
     {"a bias of another length", {{}, {{"bias", {1.0f}}}}},
 };
 
+// As ConvSample, with every shortcut on.
+Sample EffortSample() {
+    Sample sample = ConvSample("EsEffortConv", {});
+    for (int i = 0; i < 6 * 2 * 9; ++i) {
+        sample.fields.floats["weights"].push_back(0.25f * static_cast<float>(i % 7) - 0.75f);
+    }
+    sample.fields.ints["channel_order"] = {1, 0};
+    sample.fields.ints["level_channels"] = {2, 1};
+    sample.fields.ints["saturation"] = {2};
+    sample.fields.ints["prefix_channels"] = {1};
+    sample.fields.floats["prefix_thresholds"] = {-0.5f, -1.0f, -0.25f, 0.0f, -2.0f, -0.75f};
+    sample.fields.floats["similarity"] = {0.5f};
+    sample.fields.ints["sample_period"] = {2};
+    sample.fields.floats["sample_below"] = {2.0f};
+    sample.fields.floats["sample_within"] = {1.0f};
+    for (auto& entry : sample.wrong_inputs) entry.second.push_back({1});
+    sample.inputs.push_back({1});
+    sample.wrong_inputs.emplace_back("two levels", Inputs{{2, 4, 5, 7}, {2}});
+    sample.wrong_inputs.emplace_back("a level without an axis", Inputs{{2, 4, 5, 7}, {}});
+    std::vector<std::pair<char const*, NodeFields>> const wrong = {
+        {"fewer weights than weight_shape has", {{}, {{"weights", {1.0f}}}}},
+        {"a bias of another length", {{}, {{"bias", {1.0f}}}}},
+        {"a channel twice", {{{"channel_order", {1, 1}}}, {}}},
+        {"a channel that is none", {{{"channel_order", {1, 2}}}, {}}},
+        {"an order of other channels", {{{"channel_order", {2, 1, 0}}}, {}}},
+        {"levels that ascend", {{{"level_channels", {1, 2}}}, {}}},
+        {"levels that begin below all", {{{"level_channels", {1}}}, {}}},
+        {"two thresholds for six filters", {{}, {{"prefix_thresholds", {0.0f, 0.0f}}}}},
+        {"a prefix of all channels", {{{"prefix_channels", {2}}}, {}}},
+        {"no prefix", {{{"prefix_channels", {0}}}, {}}},
+        {"saturation without ReLU", {{{"activation", {0}}}, {}}},
+    };
+    sample.wrong_fields.insert(sample.wrong_fields.end(), wrong.begin(), wrong.end());
+    return sample;
+}
+
 void Add(std::vector<Sample>* samples, Sample sample,
          std::vector<std::pair<char const*, NodeFields>> const& wrong) {
     sample.wrong_fields.insert(sample.wrong_fields.end(), wrong.begin(), wrong.end());
@@ -221,7 +257,7 @@ void Add(std::vector<Sample>* samples, Sample sample,
 
 std::vector<Sample> const& Samples() {
     static std::vector<Sample> const samples = [] {
-        std::vector<Sample> made = {ExitGateSample()};
+        std::vector<Sample> made = {ExitGateSample(), EffortSample()};
         // the second row is empty
         NodeFields const linear = SparseWeightsOf({0, 5, 12, 14, 15, 17, 18, 23});
         Add(&made, LinearSample("EsSparseLinear", linear), kWrongSparse);
