@@ -116,6 +116,12 @@ def test_check_and_bench_take_the_bundle(adapted, capsys, tmp_path):
         "--require", f"macs<={1.001 * document['chosen']['test']['cost']:.0f}",
     ])  # fmt: skip
     assert code == 0, capsys.readouterr().err
+    assert run(["inspect", str(record)]) == 0
+    shown = capsys.readouterr().out
+    assert "leave at exit1" in shown and "(expected" in shown
+    page = tmp_path / "report.html"
+    assert run(["report", str(record), "--out", str(page), "-q"]) == 0
+    assert "Where inputs leave" in page.read_text()
     exits = json.loads(record.read_text())["exits"]
     assert exits["counted_on"] == "digits, test split" and exits["n"] == 360
     assert exits["shares"] == pytest.approx(document["chosen"]["test"]["shares"])
