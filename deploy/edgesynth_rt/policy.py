@@ -162,7 +162,7 @@ class Policy(object):
     def shares(self, left):
         """{stage id: share of the samples that left there}."""
         counts = np.bincount(left, minlength=len(self.stages))
-        return {stage: counts[k] / float(len(left)) for k, stage in enumerate(self.stages)}
+        return {stage: float(counts[k]) / len(left) for k, stage in enumerate(self.stages)}
 
     def document(self):
         """The policy as it stands in a manifest."""

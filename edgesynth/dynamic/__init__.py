@@ -1,1 +1,1 @@
-"""Dynamic inference: work that depends on the input (early exits, choice among networks)."""
+"""Dynamic inference: work that depends on the input (exits, choice among networks, effort)."""

@@ -21,6 +21,8 @@ from edgesynth.operators.nodes import add_functions, is_operator
 from edgesynth.operators.spec import DOMAIN
 from edgesynth_rt.policy import STOP, Node, Policy, pairs
 
+_SAME_MEANING = 17
+"""Up to this opset the operators of the gate's function mean what they do in its own, 13."""
 LOGITS, STAGE = "logits", "stage"
 """Outputs: the answer, (1, classes), and the index of the stage that gave it, int64 (1,)."""
 
@@ -228,6 +230,10 @@ def _model(graph: onnx.GraphProto, gates: list[onnx.NodeProto], opset: int) -> o
         # functions are collected from nodes of the outer graph; those here stand in branches too
         shell = helper.make_model(helper.make_graph(gates, "gates", [], []))
         add_functions(shell)
+        for function in shell.functions:
+            for entry in function.opset_import:
+                if entry.domain == "" and opset <= _SAME_MEANING:
+                    entry.version = opset
         model.functions.extend(shell.functions)
         model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
     return model

@@ -12,6 +12,7 @@ from PIL import Image
 
 from edgesynth.cli.main import run
 from edgesynth.core.errors import UserError
+from edgesynth.core.precision import parse_precision
 from edgesynth.core.requirement import parse_requirements
 from edgesynth.data.source import load_dataset
 from edgesynth.dynamic.training import ExitPlan
@@ -115,6 +116,12 @@ def test_check_and_bench_take_the_bundle(adapted, capsys, tmp_path):
         "--require", f"macs<={1.001 * document['chosen']['test']['cost']:.0f}",
     ])  # fmt: skip
     assert code == 0, capsys.readouterr().err
+    assert run(["inspect", str(record)]) == 0
+    shown = capsys.readouterr().out
+    assert "leave at exit1" in shown and "(expected" in shown
+    page = tmp_path / "report.html"
+    assert run(["report", str(record), "--out", str(page), "-q"]) == 0
+    assert "Where inputs leave" in page.read_text()
     exits = json.loads(record.read_text())["exits"]
     assert exits["counted_on"] == "digits, test split" and exits["n"] == 360
     assert exits["shares"] == pytest.approx(document["chosen"]["test"]["shares"])
@@ -189,10 +196,21 @@ def test_inspect_shows_exits_and_policy(adapted, capsys):
     assert "exit1" in shown and "answer, exit2" in shown
 
 
-def test_a_frozen_backbone_keeps_every_weight(parent, tmp_path):
-    training = TrainingPlan(1)
-    plan = ExitsPlan(ExitPlan(training, backbone="frozen"), ("pool1:0x1",))
-    document = adapt_exits(str(parent), "digits", tmp_path / "out", plan=plan, wanted=WANTED)
+def test_a_frozen_backbone_keeps_every_weight(tmp_path, capsys):
+    """From the command line, for a network with 4-bit weights: they stay on their grid."""
+    parent = tmp_path / "int4.edgenet"
+    train(
+        "lenet5:width=0.2", "digits", parent,
+        plan=TrainingPlan(2, learning_rate=4e-3), precision=parse_precision("int4").policy(1),
+    )  # fmt: skip
+    options = ["--data", "digits", "--out", str(tmp_path / "out"), "--epochs", "1", "--json", "-q"]
+    exits = ["--exit", "pool1:0x1", "--target", "onnxruntime", "--max-loss", "5"]
+    command = ["adapt", str(parent), "--method", "exits", *options, *exits]
+    assert run(command) == 2
+    assert "add --backbone frozen" in capsys.readouterr().err
+    code = run([*command, "--backbone", "frozen"])
+    document = json.loads(capsys.readouterr().out)
+    assert code == (0 if document["holds"] else 1)
     before = edgenet.load(parent).module.state_dict()
     after = edgenet.load(tmp_path / "out" / "adapted.edgenet").module.state_dict()
     for name, tensor in before.items():

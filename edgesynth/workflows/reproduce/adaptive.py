@@ -201,7 +201,7 @@ def at_equal_accuracy(methods: Mapping[str, Curve]) -> list[dict[str, Any]]:
 
 def _share_at(curve: Curve, level: float) -> float | None:
     points = sorted((each["lost_points"]["mean"], each["share_of_macs"]) for each in curve)
-    lost = [point[0] for point in points]
+    lost = [round(point[0], 6) for point in points]
     if not lost or not lost[0] <= level <= lost[-1]:
         return None
     shares = np.minimum.accumulate([point[1] for point in points])
