@@ -19,6 +19,17 @@ struct ConvShape {
     int32_t dilations[2];
 };
 
+// Where the channels of a sample lie: each on its own, or every two of them pixel by pixel, which
+// takes an even number of them. TensorRT calls the latter kCHW2.
+enum class ChannelOrder : int32_t { kApart = 0, kPaired = 1 };
+
+// Where `channel` has the element `at` of its plane, from the start of the sample.
+ES_HOST_DEVICE inline int64_t PlaceOf(ChannelOrder order, int64_t channel, int64_t at,
+                                      int64_t plane) {
+    int const paired = static_cast<int>(order);
+    return (((channel >> paired) * plane + at) << paired) + (channel & paired);
+}
+
 // A linear layer of N samples, K inputs and M outputs is this convolution of one pixel.
 inline ConvShape LinearAsConv(int32_t samples, int32_t inputs, int32_t outputs) {
     return ConvShape{samples, inputs, 1, 1, outputs, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}};

@@ -41,10 +41,11 @@ class Layer : public Operator {
 
 // The kind of a layer; that its type takes a residual is seen from the number of its inputs.
 inline OperatorKind LayerKind(char const* type,
-                              std::unique_ptr<Operator const> (*make)(Attributes const&)) {
+                              std::unique_ptr<Operator const> (*make)(Attributes const&),
+                              bool takes_chw2 = false) {
     OperatorSpec const& spec = SpecOf(type);
     std::vector<Role> const inputs(static_cast<size_t>(spec.inputs), Role::kActivation);
-    return OperatorKind{spec, inputs, {Role::kActivation}, false, make};
+    return OperatorKind{spec, inputs, {Role::kActivation}, takes_chw2, make};
 }
 
 }  // namespace plugins

@@ -52,11 +52,14 @@ bool Node::Accepts(int position, nvinfer1::PluginTensorDesc const& first,
     bool const linear = tensor.format == TensorFormat::kLINEAR;
     if (role == Role::kFloat32) return linear && tensor.type == nvinfer1::DataType::kFLOAT;
     if (role == Role::kInt32) return linear && tensor.type == nvinfer1::DataType::kINT32;
+    // an odd channel would leave elements behind it that nobody writes
+    bool const even = tensor.dims.nbDims > 1 && tensor.dims.d[1] > 0 && tensor.dims.d[1] % 2 == 0;
+    bool const paired = kind_.takes_chw2 && tensor.format == TensorFormat::kCHW2 && even;
+    if (!linear && !paired) return false;
     // the first input of every operator is an activation, and the others are like it
     if (position > 0) return tensor.type == first.type && tensor.format == first.format;
-    if (tensor.type == nvinfer1::DataType::kFLOAT) return linear;
-    bool const paired = kind_.takes_chw2 && tensor.format == TensorFormat::kCHW2;
-    return tensor.type == nvinfer1::DataType::kHALF && (linear || paired);
+    return tensor.type == nvinfer1::DataType::kHALF ||
+           (tensor.type == nvinfer1::DataType::kFLOAT && linear);
 }
 
 void Node::CheckInputs(Shapes const& inputs) const {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "common/convolution.h"
 #include "common/launcher.h"
 #include "plugins/attributes.h"
 #include "plugins/geometry.h"
@@ -39,7 +40,10 @@ struct Call {
     DataType Type() const {
         return descs[0].type == nvinfer1::DataType::kHALF ? DataType::kHalf : DataType::kFloat;
     }
-    bool IsChw2() const { return descs[0].format == nvinfer1::TensorFormat::kCHW2; }
+    ChannelOrder Order() const {
+        return descs[0].format == nvinfer1::TensorFormat::kCHW2 ? ChannelOrder::kPaired
+                                                                : ChannelOrder::kApart;
+    }
 };
 
 // What one node does. It never changes once it is made: all clones of the node's plugin share it,
@@ -72,7 +76,7 @@ struct OperatorKind {
     OperatorSpec const& spec;
     std::vector<Role> inputs;  // the first one is an activation
     std::vector<Role> outputs;
-    bool takes_chw2;  // fp16 activations also in pairs of channels
+    bool takes_chw2;  // fp16 activations also in pairs of channels, where their number is even
     // `attributes` outlives the operator.
     std::unique_ptr<Operator const> (*make)(Attributes const& attributes);
 };

@@ -57,9 +57,9 @@ class SparseLayer : public Layer<Geometry> {
     void Enqueue(Call const& call) const override {
         Table const& table = For(call.Type());
         SparseOperands const operands{
-            table.Layout(),   table.Bytes(),        this->bias_.template Get<float>(),
-            call.inputs[0],   this->Residual(call), call.outputs[0],
-            this->activation_};
+            table.Layout(),    table.Bytes(),        this->bias_.template Get<float>(),
+            call.inputs[0],    this->Residual(call), call.outputs[0],
+            this->activation_, call.Order()};
         CheckCuda(Launch(operands, call), "launching the kernel");
     }
 
@@ -102,8 +102,8 @@ std::vector<OperatorKind> const& SparseKinds() {
     static std::vector<OperatorKind> const kinds = {
         LayerKind("EsSparseLinear", Make<SparseLayer<LinearGeometry>>),
         LayerKind("EsSparseLinearAdd", Make<SparseLayer<LinearGeometry>>),
-        LayerKind("EsSparseConv", Make<SparseLayer<ConvGeometry>>),
-        LayerKind("EsSparseConvAdd", Make<SparseLayer<ConvGeometry>>),
+        LayerKind("EsSparseConv", Make<SparseLayer<ConvGeometry>>, true),
+        LayerKind("EsSparseConvAdd", Make<SparseLayer<ConvGeometry>>, true),
     };
     return kinds;
 }

@@ -31,6 +31,7 @@ static_assert(kTileBytes <= 65536, "offsets of shared memory have 16 bits");
 // ConvShape as kernels want it. For the staged kernel the extents may be those of Flattened().
 struct SparseConvWork {
     int32_t samples, channels, group;
+    ChannelOrder order;
     int32_t height, width, input_plane;
     int32_t rows, columns, output_plane;
     int32_t kernel_height, kernel_width;
@@ -76,6 +77,11 @@ __device__ __forceinline__ bool IsInside(SparseConvWork const& work, int32_t y, 
                static_cast<uint32_t>(work.input_plane);
 }
 
+// How far apart neighbouring pixels of a channel lie, as a power of two.
+__device__ __forceinline__ int PixelShift(SparseConvWork const& work) {
+    return static_cast<int>(work.order);
+}
+
 // The input of the tile, channels first .. first + count of x, which is one image. As many lanes
 // share a row as the tile is wide.
 template <typename T>
@@ -90,7 +96,7 @@ __device__ __forceinline__ void StageInput(SparseConvWork const& work, SparseCon
          line < count * tile.input_height; line += step) {
         int32_t const channel = line / tile.input_height;
         int32_t const row = line - channel * tile.input_height;
-        T const* const plane = x + static_cast<int64_t>(first + channel) * work.input_plane;
+        T const* const plane = x + PlaceOf(work.order, first + channel, 0, work.input_plane);
         typename Lanes<T>::Element* const to =
             shared + channel * static_cast<int32_t>(tile.plane) + row * tile.pitch;
 #pragma unroll 1
@@ -99,9 +105,10 @@ __device__ __forceinline__ void StageInput(SparseConvWork const& work, SparseCon
 #pragma unroll
             for (int half_tile = 0; half_tile < Lanes<T>::kCount; ++half_tile) {
                 int32_t const y = top + row + half_tile * tile.height * work.stride_down;
-                values[half_tile] = IsInside(work, y, left + i)
-                                        ? Load(plane + y * work.width + left + i)
-                                        : FromFloat<T>(0.0f);
+                values[half_tile] =
+                    IsInside(work, y, left + i)
+                        ? Load(plane + ((y * work.width + left + i) << PixelShift(work)))
+                        : FromFloat<T>(0.0f);
             }
             int32_t const column =
                 work.stride_right == 1
@@ -187,8 +194,8 @@ __device__ __forceinline__ void WriteTile(SparseConvWork const& work, SparseConv
             for (int s = 0; s < kSlots; ++s) {
                 if (!exists || s >= slots) continue;
                 int32_t const filter = __ldg(weights.rows + slot + s);
-                int64_t const index =
-                    (int64_t{origin.sample} * weights.slots + filter) * work.output_plane + at;
+                int64_t const index = int64_t{origin.sample} * weights.slots * work.output_plane +
+                                      PlaceOf(work.order, filter, at, work.output_plane);
                 y[index] = epilogue.Apply(Lanes<T>::Get(sums[s][i], half_tile), filter, index);
             }
         }
@@ -219,8 +226,7 @@ __global__ void __launch_bounds__(kConvThreads, kConvBlocks)
 
     TileOrigin const origin = OriginOf(tile, Lanes<T>::kCount);
     int32_t const group_channels = work.channels / work.group;
-    T const* const image =
-        x + (int64_t{origin.sample} * work.channels + group * group_channels) * work.input_plane;
+    T const* const image = x + int64_t{origin.sample} * work.channels * work.input_plane;
     // Of the lane's first output, in bytes; the next ones are `step` on.
     int32_t const step = 4 * work.stride_down * tile.pitch;
     int32_t const own = 4 * (LaneId() / tile.width * kPositions * work.stride_down * tile.pitch +
@@ -236,7 +242,8 @@ __global__ void __launch_bounds__(kConvThreads, kConvBlocks)
     for (int32_t panel = 0; panel < weights.panels; ++panel) {
         int32_t const first = panel * in_panel;
         __syncthreads();
-        StageInput(work, tile, origin, image, first, min(in_panel, group_channels - first), input);
+        StageInput(work, tile, origin, image, group * group_channels + first,
+                   min(in_panel, group_channels - first), input);
         __syncthreads();
         if (slots > 0) {
             int32_t const* const starts =
@@ -262,7 +269,8 @@ __device__ __forceinline__ DirectEntry Decode(SparseConvWork const& work,
     int32_t const column = panel * weights.panel_columns + __ldg(weights.columns + entry);
     int32_t const tap = column % taps;
     return DirectEntry{LoadFloat(weights.values + entry),
-                       (first_channel + column / taps) * work.input_plane,
+                       static_cast<int32_t>(
+                           PlaceOf(work.order, first_channel + column / taps, 0, work.input_plane)),
                        tap / work.kernel_width * work.dilation_down,
                        tap % work.kernel_width * work.dilation_right};
 }
@@ -294,7 +302,8 @@ __device__ __forceinline__ float SumDirect(SparseConvWork const& work, SparseVie
                 int32_t const y = top + entry.down;
                 int32_t const at = left + entry.right;
                 if (y >= 0 && y < work.height && at >= 0 && at < work.width) {
-                    sum = fmaf(entry.weight, LoadFloat(x + entry.plane + y * work.width + at), sum);
+                    int32_t const place = (y * work.width + at) << PixelShift(work);
+                    sum = fmaf(entry.weight, LoadFloat(x + entry.plane + place), sum);
                 }
             }
             __syncwarp();
@@ -323,7 +332,8 @@ __global__ void __launch_bounds__(kConvThreads, 4)
                                     exists ? static_cast<int32_t>(output) : 0, staged[warp]);
         if (!exists) continue;
         int32_t const filter = __ldg(weights.rows + slot);
-        int64_t const index = (sample * weights.slots + filter) * work.output_plane + output;
+        int64_t const index = sample * weights.slots * work.output_plane +
+                              PlaceOf(work.order, filter, output, work.output_plane);
         y[index] = epilogue.Apply(sum, filter, index);
     }
 }

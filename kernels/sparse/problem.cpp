@@ -60,18 +60,40 @@ SparsePacked PackProblem(SparseProblem const& problem) {
     return packed;
 }
 
-SparseLayer::SparseLayer(SparseProblem const& problem)
+namespace {
+
+int64_t InputPlane(ConvShape const& shape) { return int64_t{shape.height} * shape.width; }
+int64_t OutputPlane(ConvShape const& shape) { return OutputSide(shape, 0) * OutputSide(shape, 1); }
+
+std::vector<double> InOrder(ChannelOrder order, std::vector<double> const& values, int64_t channels,
+                            int64_t plane) {
+    return order == ChannelOrder::kPaired ? testing::Paired(values, channels, plane) : values;
+}
+
+}  // namespace
+
+SparseLayer::SparseLayer(SparseProblem const& problem, ChannelOrder order)
     : problem_(problem),
+      order_(order),
       packed_(PackProblem(problem)),
       weights_(packed_.bytes.data(), static_cast<int64_t>(packed_.bytes.size())),
       bias_(std::vector<float>(problem.bias.begin(), problem.bias.end())),
-      x_(problem.type, problem.x),
-      residual_(problem.type, problem.residual),
+      x_(problem.type,
+         InOrder(order, problem.x, problem.shape.channels, InputPlane(problem.shape))),
+      residual_(problem.type, InOrder(order, problem.residual, problem.shape.filters,
+                                      OutputPlane(problem.shape))),
       y_(problem.type, problem.Outputs()) {}
 
 SparseOperands SparseLayer::Operands() const {
-    return SparseOperands{packed_.layout,  weights_.get(), bias_.get(),        x_.get(),
-                          residual_.get(), y_.get(),       problem_.activation};
+    return SparseOperands{packed_.layout,  weights_.get(), bias_.get(),         x_.get(),
+                          residual_.get(), y_.get(),       problem_.activation, order_};
+}
+
+std::vector<double> SparseLayer::Output() const {
+    ConvShape const& shape = problem_.shape;
+    std::vector<double> const y = y_.Host();
+    return order_ == ChannelOrder::kPaired ? testing::Unpaired(y, shape.filters, OutputPlane(shape))
+                                           : y;
 }
 
 cudaError_t SparseLayer::Launch(cudaStream_t stream) const {

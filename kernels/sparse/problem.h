@@ -41,13 +41,14 @@ SparsePacked PackProblem(SparseProblem const& problem);
 // The layer on the device.
 class SparseLayer {
   public:
-    explicit SparseLayer(SparseProblem const& problem);
+    explicit SparseLayer(SparseProblem const& problem, ChannelOrder order = ChannelOrder::kApart);
     cudaError_t Launch(cudaStream_t stream) const;
-    std::vector<double> Output() const { return y_.Host(); }
+    std::vector<double> Output() const;  // whatever the order, channel by channel
     SparseOperands Operands() const;
 
   private:
     SparseProblem const& problem_;
+    ChannelOrder const order_;
     SparsePacked const packed_;
     testing::DeviceBytes weights_;
     testing::DeviceArray<float> bias_;

@@ -82,8 +82,9 @@ cudaError_t LaunchForRows(SparseOperands const& operands, int32_t batch, cudaStr
 
 // ---- EsSparseConv ----
 
-SparseConvWork WorkOf(ConvShape const& shape, ConvShape const& seen) {
+SparseConvWork WorkOf(ConvShape const& shape, ConvShape const& seen, ChannelOrder order) {
     SparseConvWork work{};
+    work.order = order;
     work.samples = shape.samples;
     work.channels = shape.channels;
     work.group = shape.group;
@@ -110,15 +111,16 @@ cudaError_t LaunchStaged(SparseOperands const& operands, ConvShape const& shape,
     int64_t const channels = operands.layout.panel_columns / (shape.kernel[0] * shape.kernel[1]);
     int64_t const bytes = channels * tile.plane * 4 + operands.layout.panel_columns * int64_t{2};
     return ES_LAUNCH((SparseConvKernel<T, kPositions, SlotsOfWarp(kPositions)>), grid, kConvThreads,
-                     static_cast<size_t>(bytes), stream, WorkOf(shape, Flattened(shape)), tile,
-                     ViewOf<T>(operands), static_cast<T const*>(operands.x),
-                     EpilogueOf<T>(operands), static_cast<T*>(operands.y));
+                     static_cast<size_t>(bytes), stream,
+                     WorkOf(shape, Flattened(shape), operands.order), tile, ViewOf<T>(operands),
+                     static_cast<T const*>(operands.x), EpilogueOf<T>(operands),
+                     static_cast<T*>(operands.y));
 }
 
 template <typename T>
 cudaError_t LaunchDirect(SparseOperands const& operands, ConvShape const& shape,
                          cudaStream_t stream) {
-    SparseConvWork const work = WorkOf(shape, shape);
+    SparseConvWork const work = WorkOf(shape, shape, operands.order);
     int64_t const blocks = CheckedProduct(DivUp<int64_t>(work.output_plane, kConvThreads),
                                           shape.samples, operands.layout.rows);
     if (blocks < 0) return cudaErrorInvalidValue;
@@ -150,6 +152,12 @@ bool Fits(SparseLayout const& layout, ConvShape const& shape) {
            layout.panel_columns == ConvPanelColumns(shape);
 }
 
+bool Fits(ChannelOrder order, DataType type, ConvShape const& shape) {
+    if (order == ChannelOrder::kApart) return true;
+    return order == ChannelOrder::kPaired && type == DataType::kHalf && shape.channels % 2 == 0 &&
+           shape.filters % 2 == 0;
+}
+
 }  // namespace
 
 cudaError_t LaunchSparseLinear(SparseOperands const& operands, int32_t batch, cudaStream_t stream) {
@@ -157,7 +165,8 @@ cudaError_t LaunchSparseLinear(SparseOperands const& operands, int32_t batch, cu
     bool const is_float = layout.type == DataType::kFloat;
     if (batch == 0 && IsValid(layout)) return cudaSuccess;
     if (batch < 0 || !IsValid(operands) || layout.groups != 1 ||
-        layout.panel_columns > kLinearPanel || layout.vector != (is_float ? 4 : 8)) {
+        operands.order != ChannelOrder::kApart || layout.panel_columns > kLinearPanel ||
+        layout.vector != (is_float ? 4 : 8)) {
         return cudaErrorInvalidValue;
     }
     if (is_float) {
@@ -174,7 +183,9 @@ cudaError_t LaunchSparseConv(SparseOperands const& operands, ConvShape const& sh
         return cudaErrorInvalidValue;
     }
     if (shape.samples == 0) return cudaSuccess;
-    if (!IsValid(operands)) return cudaErrorInvalidValue;
+    if (!IsValid(operands) || !Fits(operands.order, operands.layout.type, shape)) {
+        return cudaErrorInvalidValue;
+    }
     return operands.layout.type == DataType::kFloat ? LaunchConv<float>(operands, shape, stream)
                                                     : LaunchConv<half>(operands, shape, stream);
 }

@@ -48,6 +48,7 @@ struct SparseOperands {
     void const* residual;  // of the shape of y; null: none
     void* y;               // (N, M), or (N, M, P, Q)
     Activation activation;
+    ChannelOrder order = ChannelOrder::kApart;  // of x, residual and y; pairs of a convolution only
 };
 
 // layout: of PackSparseLinear. batch: N >= 0.
@@ -58,7 +59,8 @@ cudaError_t LaunchSparseLinear(SparseOperands const& operands, int32_t batch, cu
 
 // layout: of PackSparseConv for this convolution, or one with another batch and other extents.
 //
-// cudaErrorInvalidValue: as above, or sizes that IsValid(shape) refuses.
+// cudaErrorInvalidValue: as above, or sizes that IsValid(shape) refuses, or pairs of channels that
+// are not fp16 or of which there is an odd number.
 cudaError_t LaunchSparseConv(SparseOperands const& operands, ConvShape const& shape,
                              cudaStream_t stream);
 

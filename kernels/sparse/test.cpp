@@ -1,5 +1,6 @@
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "sparse/problem.h"
 #include "sparse/tile.h"
@@ -121,10 +122,18 @@ void Check(SparseProblem const& problem, std::string const& why) {
         testing::Format("%s, %d x %d x %d x %d, %d filters %d x %d (%s)",
                         testing::Name(problem.type), shape.samples, shape.channels, shape.height,
                         shape.width, shape.filters, shape.kernel[0], shape.kernel[1], why.c_str());
+    // a convolution also computes pairs of channels, with the very same sums
+    bool const pairs = !problem.is_linear && problem.type == DataType::kHalf &&
+                       shape.channels % 2 == 0 && shape.filters % 2 == 0;
     testing::ForEveryOrder(name, [&] {
         SparseLayer const layer(problem);
         ES_EXPECT_CUDA(layer.Launch(nullptr));
         ES_EXPECT_CLOSE("y", layer.Output(), expected.y, expected.magnitude,
+                        SparseTolerance(problem));
+        if (!pairs) return;
+        SparseLayer const paired(problem, ChannelOrder::kPaired);
+        ES_EXPECT_CUDA(paired.Launch(nullptr));
+        ES_EXPECT_CLOSE("y in pairs", paired.Output(), expected.y, expected.magnitude,
                         SparseTolerance(problem));
     });
 }
@@ -198,6 +207,9 @@ ES_TEST(SparseLinearRefusesWrongParameters) {
     wrong = good;
     wrong.layout.panels = 2;
     ES_EXPECT(refused(wrong, 1), "panels that the columns do not have");
+    wrong = good;
+    wrong.order = ChannelOrder::kPaired;
+    ES_EXPECT(refused(wrong, 1), "pairs of channels");
     ES_EXPECT(LaunchSparseLinear(good, 0, nullptr) == cudaSuccess, "an empty batch");
 }
 
@@ -248,6 +260,18 @@ ES_TEST(SparseConvKeepsOddInputsApart) {
         problem.x[80] = std::nan("");
         Check(problem, "infinity and NaN in x");
     }
+}
+
+// TensorRT on kCHW2: element (c, h, w) is element [c/2][h][w][c%2] of memory.
+ES_TEST(PairsOfChannelsLieAsTensorRtHasThem) {
+    int64_t const rows = 2, columns = 3;
+    auto const at = [&](int64_t c, int64_t h, int64_t w) {
+        return PlaceOf(ChannelOrder::kPaired, c, h * columns + w, rows * columns);
+    };
+    ES_EXPECT(at(0, 0, 0) == 0 && at(1, 0, 0) == 1 && at(0, 0, 1) == 2 && at(1, 1, 2) == 11,
+              "pair");
+    ES_EXPECT(at(2, 0, 1) == 14 && at(3, 1, 2) == 23, "the second pair");
+    ES_EXPECT(PlaceOf(ChannelOrder::kApart, 3, 5, 6) == 23, "apart");
 }
 
 // Every kernel and every tile is met by the cases above, or they would prove less than they say.
@@ -314,6 +338,19 @@ ES_TEST(SparseConvRefusesWrongParameters) {
     wrong = good;
     wrong.layout.vector = 4;
     ES_EXPECT(refused(wrong, shape), "the layout of a linear layer");
+    wrong = good;
+    wrong.order = static_cast<ChannelOrder>(2);
+    ES_EXPECT(refused(wrong, shape), "an unknown order of channels");
+    for (auto const& odd :
+         {std::make_pair(DataType::kFloat, 2), std::make_pair(DataType::kHalf, 1)}) {
+        ConvShape const other{1, 3 * odd.second, 6, 6, 4, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}};
+        SparseProblem const single = MakeSparseProblem(other, false, 0.5, odd.first, 0, 4);
+        SparseLayer const apart(single);
+        wrong = apart.Operands();
+        ES_EXPECT(!refused(wrong, other), "as it should be");
+        wrong.order = ChannelOrder::kPaired;
+        ES_EXPECT(refused(wrong, other), "pairs of floats, or of an odd number of channels");
+    }
     ConvShape empty = shape;
     empty.samples = 0;
     ES_EXPECT(LaunchSparseConv(good, empty, nullptr) == cudaSuccess, "an empty batch");

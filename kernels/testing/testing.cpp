@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "common/convolution.h"
 #include "common/half_bits.h"
 
 #if defined(ES_EMULATION)
@@ -192,6 +193,31 @@ std::vector<double> Activations::Host() const {
         }
     }
     return values;
+}
+
+namespace {
+
+std::vector<double> Reordered(std::vector<double> const& values, int64_t channels, int64_t plane,
+                              bool to_pairs) {
+    std::vector<double> result(values.size());
+    int64_t const sample = channels * plane;
+    for (size_t i = 0; i < values.size(); ++i) {
+        int64_t const place = static_cast<int64_t>(i) % sample;
+        int64_t const paired = static_cast<int64_t>(i) - place +
+                               PlaceOf(ChannelOrder::kPaired, place / plane, place % plane, plane);
+        auto const other = static_cast<size_t>(paired);
+        result[to_pairs ? other : i] = values[to_pairs ? i : other];
+    }
+    return result;
+}
+
+}  // namespace
+
+std::vector<double> Paired(std::vector<double> const& values, int64_t channels, int64_t plane) {
+    return Reordered(values, channels, plane, true);
+}
+std::vector<double> Unpaired(std::vector<double> const& values, int64_t channels, int64_t plane) {
+    return Reordered(values, channels, plane, false);
 }
 
 double RoundTo(DataType type, double value) {

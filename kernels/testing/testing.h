@@ -131,6 +131,11 @@ class Activations {
     DeviceBytes bytes_;
 };
 
+// The `values` of a tensor with this many channels, of `plane` elements each, in another order:
+// from channels on their own to pairs, or back.
+std::vector<double> Paired(std::vector<double> const& values, int64_t channels, int64_t plane);
+std::vector<double> Unpaired(std::vector<double> const& values, int64_t channels, int64_t plane);
+
 // What an array of `type` can hold of `value`, as a double.
 double RoundTo(DataType type, double value);
 std::vector<double> RoundTo(DataType type, std::vector<double> values);

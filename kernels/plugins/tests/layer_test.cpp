@@ -97,7 +97,15 @@ Expected Reference(Sample const& sample, std::vector<double> const& x,
     return expected;
 }
 
-void Check(ShellKind const& shell, Sample const& sample, edgesynth::DataType type) {
+// The values of a tensor of `extents` in the order of `format`.
+std::vector<double> Ordered(nvinfer1::TensorFormat format, std::vector<double> const& values,
+                            std::vector<int64_t> const& extents) {
+    if (format == nvinfer1::TensorFormat::kLINEAR) return values;
+    return testing::Paired(values, extents[1], extents[2] * extents[3]);
+}
+
+void Check(ShellKind const& shell, Sample const& sample, edgesynth::DataType type,
+           nvinfer1::TensorFormat format = nvinfer1::TensorFormat::kLINEAR) {
     auto const named =
         type == DataType::kHalf ? nvinfer1::DataType::kHALF : nvinfer1::DataType::kFLOAT;
     testing::Random random(7);
@@ -105,10 +113,11 @@ void Check(ShellKind const& shell, Sample const& sample, edgesynth::DataType typ
     bool const adds = sample.inputs.size() > 1;
     std::vector<double> const residual =
         testing::RoundTo(type, random.Normals(adds ? Volume(sample.outputs[0]) : 0));
-    Activations const input(type, x), added(type, residual);
+    Activations const input(type, Ordered(format, x, sample.inputs[0]));
+    Activations const added(type, Ordered(format, residual, sample.outputs[0]));
     Activations const output(type, Volume(sample.outputs[0]));
-    Descs inputs, outputs = {Desc(sample.outputs[0], named)};
-    for (auto const& extents : sample.inputs) inputs.push_back(Desc(extents, named));
+    Descs inputs, outputs = {Desc(sample.outputs[0], named, format)};
+    for (auto const& extents : sample.inputs) inputs.push_back(Desc(extents, named, format));
 
     FieldCollection fields(sample.fields);
     auto plugin = shell.create(*sample.kind, fields.Get());
@@ -122,7 +131,9 @@ void Check(ShellKind const& shell, Sample const& sample, edgesynth::DataType typ
     ES_EXPECT(plugin->Enqueue(inputs, outputs, in, out, nullptr), "%s", TakeErrors().c_str());
     ES_EXPECT(Allocations() == before, "%s allocates while it runs", sample.kind->spec.type);
 
-    Expected const expected = Reference(sample, x, residual);
+    Expected expected = Reference(sample, x, residual);
+    expected.values = Ordered(format, expected.values, sample.outputs[0]);
+    expected.magnitudes = Ordered(format, expected.magnitudes, sample.outputs[0]);
     // fp16 sums up to 32 products in fp16: 5 more roundings than the result's own
     testing::Tolerance tolerance = testing::ToleranceFor(type, 64);
     if (type == DataType::kHalf) tolerance.scaled += 6 * std::ldexp(1.0, -11);
@@ -139,6 +150,9 @@ ES_TEST(LayersComputeWhatTheirAttributesSay) {
             ++layers;
             Check(shell, sample, DataType::kFloat);
             Check(shell, sample, DataType::kHalf);
+            if (sample.kind->takes_chw2) {
+                Check(shell, sample, DataType::kHalf, nvinfer1::TensorFormat::kCHW2);
+            }
         }
     }
     ES_EXPECT(layers > 0, "no layers");

@@ -162,6 +162,28 @@ void CheckFormats(ShellKind const& shell, Sample const& sample) {
 
 ES_TEST(FormatsOfTensors) { ForAll(CheckFormats); }
 
+// Pairs of channels take an even number of them, in every tensor.
+void CheckOddChannels(ShellKind const& shell, Sample const& sample) {
+    if (!sample.kind->takes_chw2) return;
+    auto const plugin = Create(shell, sample);
+    Descs tensors = DescsOf(sample.kind->inputs, sample.inputs, DataType::kHALF);
+    for (auto const& desc : DescsOf(sample.kind->outputs, sample.outputs, DataType::kHALF)) {
+        tensors.push_back(desc);
+    }
+    for (auto& desc : tensors) desc.format = TensorFormat::kCHW2;
+    int const inputs = static_cast<int>(sample.inputs.size());
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        ES_EXPECT(plugin->Accepts(static_cast<int>(i), tensors, inputs), "tensor %zu", i);
+        for (int const extent : {1, 5, 0, -1}) {
+            Descs odd = tensors;
+            odd[i].dims.d[1] = extent;
+            ES_EXPECT(!plugin->Accepts(static_cast<int>(i), odd, inputs), "%d channels", extent);
+        }
+    }
+}
+
+ES_TEST(OddChannelsAreNotPaired) { ForAll(CheckOddChannels); }
+
 }  // namespace
 }  // namespace plugins
 }  // namespace edgesynth
