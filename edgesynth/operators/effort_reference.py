@@ -152,16 +152,31 @@ def _count(
         each = (cost * kept).sum(dim=2)
         return each.repeat_interleave(filters // groups, dim=1)
 
-    products, checks = spent(channels), 0
+    products = spent(channels)
     if predicted is not None:
         products = torch.where(predicted, spent(attributes["prefix_channels"]), products)
-        checks += int((~filled).sum())
     products = torch.where(filled, 0, products)
+    checks = _checks(attributes, channels, (n, filters, rows, columns), int(filled.sum()))
+    return Counts(int(products.sum()), checks, filters * per_group * window * places)
+
+
+def check_operations(
+    attributes: Attributes, effort: int, shape: tuple[int, ...], filled: int
+) -> int:
+    """What deciding costs for an output of `shape` of which `filled` are interpolated."""
+    return _checks(attributes, level_channels(attributes, effort), shape, filled)
+
+
+def _checks(attributes: Attributes, channels: int, shape: tuple[int, ...], filled: int) -> int:
+    n, filters, rows, columns = shape
+    window = int(np.prod(attributes["weight_shape"][2:]))
+    checks = 0
+    if attributes["saturation"] == PREDICTED and attributes["prefix_channels"] < channels:
+        checks += n * filters * rows * columns - filled
     if attributes["similarity"] >= 0 and window > 1:
-        checks += (3 * window + 2) * groups * channels * places
+        checks += (3 * window + 2) * attributes["group"] * channels * n * rows * columns
     period = attributes["sample_period"]
     if period > 1:
-        samples = -(-rows // period) * -(-columns // period) * n * filters
-        checks += LOOK_OPERATIONS * samples
-        checks += FILL_OPERATIONS * int(filled.sum())
-    return Counts(int(products.sum()), checks, filters * per_group * window * places)
+        checks += LOOK_OPERATIONS * n * filters * -(-rows // period) * -(-columns // period)
+        checks += FILL_OPERATIONS * filled
+    return checks

@@ -68,7 +68,9 @@ class Library:
             _address(shape),
             *(ctypes.c_void_p(each.data_ptr()) for each in inputs),
             *[ctypes.c_void_p(None)] * absent,
-            *attribute_arguments(attributes, {each.name: each.kind for each in operator.attributes}),
+            *attribute_arguments(
+                attributes, {each.name: each.kind for each in operator.attributes}
+            ),
             *(ctypes.c_void_p(each.data_ptr()) for each in outputs),
         )
         if status:
@@ -87,7 +89,9 @@ class Library:
 
 @cache
 def open_library(kind: str) -> Library:
-    """The library of `kind`, `host`, `gpu` or `cpu` (`edgesynth.operators.effort_cpu`), from $EDGESYNTH_KERNELS or the build folder.
+    """The library of `kind`, `host`, `gpu` or `cpu` (`edgesynth.operators.effort_cpu`).
+
+    It is looked for in $EDGESYNTH_KERNELS, then in the build folder.
 
     Raises MissingError saying how to build it.
     """
