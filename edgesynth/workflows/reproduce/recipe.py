@@ -32,13 +32,13 @@ class Recipe:
     environments: tuple[str, ...] = (*("synapses=0.585:global",) * 7, "synapses=1:global")
     """Of each synthesis, from generation 2 on; the last one repeats. After the papers' eighth
     generation none is to come, so that stress has nothing to rehearse there."""
-    dense_environments: tuple[str, ...] = (*("params=0.678:global",) * 7, "params=1:global")
+    dense_environments: tuple[str, ...] = ("params=0.678:global",)
     """The same for the rival that only removes whole clusters."""
     encoding: str = "synapse"
     pressure: float = 1000.0
     """So strong that chance decides between equals only."""
     own_stress: str = "cull"
-    """Of edgesynth's lineages under stress."""
+    """Of edgesynth's lineage under stress."""
     stress: str = "bernoulli:0.5"
     """Of the papers' rule for clusters under stress."""
     stressed_ancestor: bool = True

@@ -50,7 +50,6 @@ def rivals(recipe: Recipe) -> list[Rival]:
                      "per generation", lambda generation: HALVING)  # fmt: skip
     plain = _drawn("edgesynth", "edgesynth", "the weakest synapses of all layers, within a budget",
                    recipe.genome)  # fmt: skip
-    own = parse_stress(recipe.own_stress)
     return [
         replace(
             _drawn("paper", "baseline", "the papers' literal rule: synapses, F = 0.7, no budget",
@@ -58,10 +57,10 @@ def rivals(recipe: Recipe) -> list[Rival]:
             expected=literal_draw, last=5,  # by then about 100 times fewer synapses
         ),
         plain,
-        replace(plain, name="edgesynth+stress", stress=own,
+        replace(plain, name="edgesynth+stress", stress=parse_stress(recipe.own_stress),
                 says=f"the same under stress {recipe.own_stress}, from the second generation on"),
-        replace(_drawn("edgesynth-dense", "edgesynth", "whole clusters only, within a budget of "
-                       "dense parameters, under the same stress", recipe.dense_genome), stress=own),
+        _drawn("edgesynth-dense", "edgesynth", "whole clusters only, within a budget of dense "
+               "parameters", recipe.dense_genome),
         halving,
         replace(halving, name="halving+stress", says="the same, trained under stress",
                 stress=parse_stress(recipe.stress), own_ancestor=recipe.stressed_ancestor),
