@@ -9,6 +9,8 @@ import pytest
 
 from kernel_builds import OPERATORS, build, run
 
+pytestmark = pytest.mark.timeout(1200)  # the first test builds the kernels
+
 
 @pytest.mark.parametrize("program", ["emulation", *OPERATORS])
 def test_against_the_reference(program: str) -> None:

@@ -15,6 +15,8 @@ from edgesynth.operators.backends import native
 from edgesynth.operators.packing import pack
 from kernel_builds import KERNELS, build
 
+pytestmark = pytest.mark.timeout(1200)  # the first test builds the kernels
+
 
 @pytest.fixture(scope="module")
 def library() -> Iterator[None]:

@@ -9,6 +9,8 @@ import pytest
 import kernel_resources as resources
 from kernel_builds import KERNELS, OPERATORS, build, run, tools
 
+pytestmark = pytest.mark.timeout(1200)  # NVIDIA's compilers take a minute, more on a busy machine
+
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_kernels_compile_for_the_boards_and_keep_their_budget(operator: str) -> None:

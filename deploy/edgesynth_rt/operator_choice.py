@@ -1,8 +1,8 @@
 """Which layers of a network plugins compute, and which TensorRT's own kernels (Python 3.6).
 
 `none` takes no plugin, `all` takes one wherever there is one, `auto` takes what is faster: timed on
-this GPU, layer by layer. Where no GPU can be asked, the exporter's rule of thumb decides, and the
-table says that it is an estimate.
+this GPU, layer by layer. Where no GPU can be asked, the exporter's estimate decides, and the table
+says so.
 """
 
 from edgesynth_rt.dense_form import has_dense_form, with_dense

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "all", "none"]),
     default="auto",
     show_default=True,
-    help="Which sparse and low-bit layers become custom operators; none: the plain graph.",
+    help="Which layers become custom operators; auto: low-bit ones, and sparse ones that are "
+    "faster by estimate; none: the plain graph.",
 )
 @click.option("--name", help="Name of the bundle; that of the network by default.")
 @click.option("--trust", multiple=True, help="A factory that a .edgenet may import and call.")
