@@ -23,8 +23,8 @@ from edgesynth.operators.specs import operator_named
 FUNCTION_IR = 8
 """The lowest IR version with functions."""
 _LAST_ALIKE = 17
-"""The last opset in which the bodies, written for `OPSET`, mean the same: from 18 on reductions take
-their axes as an input."""
+"""The last opset in which the bodies, written for `OPSET`, mean the same: from 18 on reductions
+take their axes as an input."""
 
 
 def make_node(
