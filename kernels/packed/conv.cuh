@@ -61,8 +61,27 @@ __device__ __forceinline__ Corner<T> CornerOf(ConvTask const& task, T const* x, 
     int64_t const sample = pixel / per_map;
     if (sample >= task.layer.shape.samples) return CornerOutside(x);
     int32_t const place = static_cast<int32_t>(pixel % per_map);
-    return CornerAt(task.layer.shape, x, group, sample, place / task.out_width,
-                    place % task.out_width);
+    bool const paired = task.layer.order == ChannelOrder::kPaired;
+    Corner<T> corner = CornerAt(task.layer.shape, x, paired ? 0 : group, sample,
+                                place / task.out_width, place % task.out_width);
+    if (paired) corner.distance *= 2;
+    return corner;
+}
+
+// Of `column` of a filter in `group`. Where channels are in pairs, which may reach over the border
+// of two groups, taps and corners count from the start of the sample.
+__device__ __forceinline__ int4 TapIn(ConvTask const& task, int32_t group, uint32_t column) {
+    ConvShape const& shape = task.layer.shape;
+    int4 tap = TapOf(shape, task.columns, column);
+    if (task.layer.order == ChannelOrder::kPaired && tap.y != kOutside) {
+        uint32_t const window = static_cast<uint32_t>(shape.kernel[0] * shape.kernel[1]);
+        int32_t const channel =
+            group * (shape.channels / shape.group) + static_cast<int32_t>(column / window);
+        tap.x = static_cast<int32_t>(PlaceOf(ChannelOrder::kPaired, channel,
+                                             int64_t{tap.y} * shape.width + tap.z,
+                                             int64_t{shape.height} * shape.width));
+    }
+    return tap;
 }
 
 template <typename T>
@@ -161,7 +180,8 @@ __device__ __forceinline__ void WriteRectangle(ConvTask const& task,
         for (int i = 0; i < kFilters; ++i) {
             if (first_filter + i < per_group) {
                 int64_t const filter = static_cast<int64_t>(group) * per_group + first_filter + i;
-                int64_t const index = (sample * layer.shape.filters + filter) * per_map + place;
+                int64_t const index = sample * layer.shape.filters * per_map +
+                                      PlaceOf(layer.order, filter, place, per_map);
                 float const scale = FractionScale<kBits>(__ldg(layer.weights.scales + filter));
                 y[index] = epilogue.Apply(sums[i][pixel].total * scale, filter, index);
             }
@@ -211,7 +231,7 @@ __global__ void __launch_bounds__(kConvThreads, kPixels == kWidePixels ? 4 : 7)
 
     ConvStep<T, kBits, kPixels> step;
     uint32_t const column = static_cast<uint32_t>(thread);
-    if (thread < Tile::kColumns) taps[thread] = TapOf(task.layer.shape, task.columns, column);
+    if (thread < Tile::kColumns) taps[thread] = TapIn(task, group, column);
     __syncthreads();
     step.Load(task, row, 0, corner, taps);
     __syncthreads();  // all have read the taps
@@ -220,8 +240,7 @@ __global__ void __launch_bounds__(kConvThreads, kPixels == kWidePixels ? 4 : 7)
         int32_t const next = word + Tile::kWords;
         step.Share(weights, pixels);
         if (thread < Tile::kColumns) {
-            taps[thread] = TapOf(task.layer.shape, task.columns,
-                                 static_cast<uint32_t>(next) * Tile::kCodes + column);
+            taps[thread] = TapIn(task, group, static_cast<uint32_t>(next) * Tile::kCodes + column);
         }
         __syncthreads();
         if (next < task.words_per_row) step.Load(task, row, next, corner, taps);

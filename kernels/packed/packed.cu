@@ -15,6 +15,12 @@ bool IsValid(PackedWeights const& weights) {
            reinterpret_cast<uintptr_t>(weights.words) % 16 == 0;
 }
 
+bool Fits(ChannelOrder order, DataType type, ConvShape const& shape) {
+    if (order == ChannelOrder::kApart) return true;
+    return order == ChannelOrder::kPaired && type == DataType::kHalf && shape.channels % 2 == 0 &&
+           shape.filters % 2 == 0;
+}
+
 template <typename T, int kBits>
 cudaError_t LaunchLinear(PackedLinear const& layer, T const* x, T const* residual, T* y,
                          cudaStream_t stream) {
@@ -84,7 +90,7 @@ cudaError_t ForTypeAndWidth(DataType type, int32_t bits, Launch const& launch) {
 cudaError_t LaunchPackedConv(PackedConv const& layer, void const* x, void const* residual, void* y,
                              cudaStream_t stream) {
     if (!IsValid(layer.shape) || !IsValid(layer.type) || !IsValid(layer.activation) ||
-        !IsValid(layer.weights)) {
+        !IsValid(layer.weights) || !Fits(layer.order, layer.type, layer.shape)) {
         return cudaErrorInvalidValue;
     }
     if (layer.shape.samples == 0) return cudaSuccess;

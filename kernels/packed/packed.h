@@ -32,6 +32,7 @@ struct PackedConv {
     DataType type;
     Activation activation;
     PackedWeights weights;
+    ChannelOrder order = ChannelOrder::kApart;  // of x, residual and y
 };
 
 // x, residual (null: none) and y are device memory of the layer's type; y overlaps neither.
@@ -41,7 +42,8 @@ struct PackedConv {
 // overflows on the way while |x| < 2047.
 //
 // cudaErrorInvalidValue: a size, type or pointer that the comments exclude, or C * H * W, M * P * Q
-// or the weights of one filter reach 2^31, or the grid is larger than CUDA allows.
+// or the weights of one filter reach 2^31, or the grid is larger than CUDA allows, or channels are
+// in pairs that are not fp16 or of which there is an odd number.
 cudaError_t LaunchPackedLinear(PackedLinear const& layer, void const* x, void const* residual,
                                void* y, cudaStream_t stream);
 cudaError_t LaunchPackedConv(PackedConv const& layer, void const* x, void const* residual, void* y,

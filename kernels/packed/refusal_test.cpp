@@ -70,6 +70,17 @@ ES_TEST(PackedRefusesWrongParameters) {
         {"a sample of 2^40 outputs", [](PackedConv* l) { l->shape.filters = INT32_MAX; }},
         {"more blocks than a grid has",
          [](PackedConv* l) { l->shape = LinearAsConv(INT32_MAX, 1, 1 << 20); }},
+        {"pairs of floats",
+         [](PackedConv* l) {
+             l->shape.channels = 2;
+             l->order = ChannelOrder::kPaired;
+         }},
+        {"pairs of one channel",
+         [](PackedConv* l) {
+             l->type = DataType::kHalf;
+             l->order = ChannelOrder::kPaired;
+         }},
+        {"unknown order", [](PackedConv* l) { l->order = static_cast<ChannelOrder>(2); }},
         {"unknown type", [](PackedConv* l) { l->type = static_cast<DataType>(2); }},
         {"unknown activation", [](PackedConv* l) { l->activation = static_cast<Activation>(2); }},
         {"5 bits", [](PackedConv* l) { l->weights.bits = 5; }},

@@ -52,6 +52,7 @@ Shape const kConvShapes[] = {
     {{1, 3, 11, 9, 6, 1, {3, 5}, {2, 3}, {2, 1, 0, 4}, {1, 1}}, "nothing the same down and right"},
     {{1, 4, 9, 10, 3, 1, {3, 2}, {1, 1}, {2, 3, 2, 1}, {2, 3}}, "dilated"},
     {{1, 6, 6, 6, 9, 3, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}, "groups of 3 rows: padded to 4"},
+    {{2, 6, 5, 8, 6, 2, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}, "pairs across two groups"},
     {{1, 5, 6, 6, 5, 5, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}}, "depthwise: groups of one row"},
     {{3, 4, 3, 3, 6, 2, {2, 2}, {1, 1}, {0, 0, 0, 0}, {1, 1}}, "a tile with pixels of 3 samples"},
     {{2, 2, 7, 7, 3, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}}, "a sample begins inside a thread"},
@@ -114,9 +115,13 @@ Problem MakeProblem(Shape const& shape, bool linear, DataType type, int32_t bits
     return problem;
 }
 
-std::vector<double> Run(Problem const& problem) {
+std::vector<double> Run(Problem const& problem, ChannelOrder order = ChannelOrder::kApart) {
     PackedConv layer = problem.layer;
+    layer.order = order;
+    bool const paired = order == ChannelOrder::kPaired;
     ConvShape const& shape = layer.shape;
+    int64_t const inputs = int64_t{shape.height} * shape.width;
+    int64_t const outputs = OutputSide(shape, 0) * OutputSide(shape, 1);
     int32_t const bits = layer.weights.bits;
     std::vector<int32_t> const words = PackCodes(problem.codes, problem.Columns(), bits);
     std::vector<int32_t> interleaved(static_cast<size_t>(
@@ -126,7 +131,11 @@ std::vector<double> Run(Problem const& problem) {
               "refused");
     DeviceArray<int32_t> device_words(interleaved);
     DeviceArray<float> scales(problem.scales), bias(problem.bias);
-    Activations x(layer.type, problem.x), residual(layer.type, problem.residual);
+    Activations x(layer.type,
+                  paired ? testing::Paired(problem.x, shape.channels, inputs) : problem.x);
+    Activations residual(layer.type, paired
+                                         ? testing::Paired(problem.residual, shape.filters, outputs)
+                                         : problem.residual);
     Activations y(layer.type, problem.Outputs());
     void const* const added = problem.residual.empty() ? nullptr : residual.get();
     layer.weights = PackedWeights{device_words.get(), scales.get(),
@@ -138,7 +147,7 @@ std::vector<double> Run(Problem const& problem) {
     } else {
         ES_EXPECT_CUDA(LaunchPackedConv(layer, x.get(), added, y.get(), nullptr));
     }
-    return y.Host();
+    return paired ? testing::Unpaired(y.Host(), shape.filters, outputs) : y.Host();
 }
 
 // In fp16 each of at most 32 additions rounds by half a unit in the last place of a partial sum,
@@ -163,6 +172,13 @@ void Check(Problem const& problem) {
         std::vector<double>(problem.bias.begin(), problem.bias.end()), problem.x, problem.residual);
     ForEveryOrder(problem.name, [&] {
         ES_EXPECT_CLOSE("y", Run(problem), expected.y, expected.magnitude, AllowedError(problem));
+        ConvShape const& shape = problem.layer.shape;
+        if (problem.linear || problem.layer.type != DataType::kHalf || shape.channels % 2 != 0 ||
+            shape.filters % 2 != 0) {
+            return;
+        }
+        ES_EXPECT_CLOSE("y in pairs of channels", Run(problem, ChannelOrder::kPaired), expected.y,
+                        expected.magnitude, AllowedError(problem));
     });
 }
 

@@ -71,7 +71,7 @@ class PackedLayer : public Layer<Geometry> {
     cudaError_t Launch(ConvGeometry const& geometry, PackedWeights const& weights,
                        Call const& call) const {
         PackedConv const layer{geometry.For(call.shapes[0]), call.Type(), this->activation_,
-                               weights};
+                               weights, call.Order()};
         return LaunchPackedConv(layer, call.inputs[0], this->Residual(call), call.outputs[0],
                                 call.stream);
     }
@@ -86,8 +86,8 @@ std::vector<OperatorKind> const& PackedKinds() {
     static std::vector<OperatorKind> const kinds = {
         LayerKind("EsPackedLinear", Make<PackedLayer<LinearGeometry>>),
         LayerKind("EsPackedLinearAdd", Make<PackedLayer<LinearGeometry>>),
-        LayerKind("EsPackedConv", Make<PackedLayer<ConvGeometry>>),
-        LayerKind("EsPackedConvAdd", Make<PackedLayer<ConvGeometry>>),
+        LayerKind("EsPackedConv", Make<PackedLayer<ConvGeometry>>, true),
+        LayerKind("EsPackedConvAdd", Make<PackedLayer<ConvGeometry>>, true),
     };
     return kinds;
 }
