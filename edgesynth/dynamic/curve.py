@@ -10,7 +10,7 @@ import numpy as np
 from edgesynth.core.requirement import Requirement
 from edgesynth.dynamic.answers import Answers, Point, judge
 from edgesynth.dynamic.learned import CHAIN, learn
-from edgesynth.dynamic.thresholds import polish, screen, undominated
+from edgesynth.dynamic.thresholds import polish, screen, screen_gates, undominated
 from edgesynth_rt.policy import KINDS, Policy
 
 LEARNED = "learned"
@@ -19,6 +19,8 @@ METHODS = (LEARNED, "entropy", "maximum", "margin")
 PENALTIES = tuple(float(each) for each in np.geomspace(0.5, 200.0, 14))
 """Prices of an error, in units of running the whole network."""
 _FOLDS = 2
+_FAMILIES = 6
+"""Sets of learned gates whose thresholds are screened."""
 _FINER = 7
 """Further prices between the two that a goal lies between."""
 
@@ -103,6 +105,33 @@ def refined(make: Callable[[Sequence[float]], list[Candidate]], goal: Goal) -> l
         return curve
     between = np.geomspace(PENALTIES[place - 1], best.penalty, _FINER + 2)[1:-1]
     return sorted([*curve, *make([float(each) for each in between])], key=_price)
+
+
+def densified(
+    curve: Sequence[Candidate],
+    answers: Answers,
+    costs: Sequence[float],
+    unit: str = "macs",
+    kind: str = "exits",
+) -> list[Candidate]:
+    """`curve`, learned chains, and what other thresholds of their gates give.
+
+    A price of an error leads to policies on the convex hull of cost and errors only; budgets in
+    between are met by screening thresholds, as the baselines are, and judged as they are. What no
+    other policy beats is kept of these.
+    """
+    families = {
+        tuple((gate.kind, gate.weights, gate.bias) for gate in gates): (gates, each.penalty)
+        for each in curve
+        for gates in [[node.gates[0] for node in each.policy.nodes[:-1]]]
+    }
+    chosen = list(families.values())
+    step = -(-len(chosen) // _FAMILIES)
+    found = []
+    for gates, penalty in chosen[::step]:
+        for policy in screen_gates(answers, costs, gates, unit, kind):
+            found.append(Candidate(LEARNED, penalty, policy, judge(policy, answers)))
+    return [*curve, *front(found)]
 
 
 def _price(candidate: Candidate) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from edgesynth.dynamic.answers import Answers, Costs, Flags
 from edgesynth.dynamic.gate_fit import best_threshold, never, with_threshold
 from edgesynth.dynamic.learned import whole_of
-from edgesynth_rt.policy import Gate, Policy, chain, gate
+from edgesynth_rt.policy import Gate, Policy, chain
 
 _COMBINATIONS = 4096
 _LEVELS = 64
@@ -29,14 +29,29 @@ def screen(
     BranchyNet does (arXiv:1709.01686): the best thresholds that these answers can give. From the
     cheapest on.
     """
+    gates = [never(method) for _ in answers.stages[:-1]]
+    return screen_gates(answers, costs, gates, unit, kind)
+
+
+def screen_gates(
+    answers: Answers,
+    costs: Sequence[float],
+    gates: Sequence[Gate],
+    unit: str = "macs",
+    kind: str = "exits",
+) -> list[Policy]:
+    """The same with `gates` of any kind, one for each exit, whose thresholds alone are screened."""
     exits = len(answers.stages) - 1
     levels = min(_LEVELS, max(2, int(_COMBINATIONS ** (1 / exits))))
     thresholds, passing = [], []
-    for logits in answers.logits[:-1]:
-        found = gate(method, 0.0).confidence(logits)
+    for one, logits in zip(gates, answers.logits, strict=False):
+        found = one.confidence(logits)
         known = found[~np.isnan(found)]
         quantiles = np.unique(np.quantile(known, np.linspace(0, 1, levels - 1)))
-        options = [never(method), *(gate(method, each) for each in quantiles)]
+        options = [
+            with_threshold(one, never(one.kind).threshold),
+            *(with_threshold(one, float(each)) for each in quantiles),
+        ]
         thresholds.append(options)
         passing.append([each.passes(logits) for each in options])
     tried = []

@@ -9,7 +9,14 @@ from recorded_answers import COSTS, answers
 from edgesynth.core.requirement import parse_requirements
 from edgesynth.dynamic.answers import judge
 from edgesynth.dynamic.bounds import chance, oracle
-from edgesynth.dynamic.curve import Goal, choose, learned_curve, refined, threshold_curve
+from edgesynth.dynamic.curve import (
+    Goal,
+    choose,
+    densified,
+    learned_curve,
+    refined,
+    threshold_curve,
+)
 from edgesynth.dynamic.gate_fit import best_threshold, fit_gate
 from edgesynth.dynamic.learned import TREE, learn
 from edgesynth.dynamic.thresholds import polish, screen, undominated
@@ -116,6 +123,19 @@ def test_a_budget_is_solved_for(seen):
     assert len(curve) > 14
     demanding = Goal(goal.reference, 1.0, parse_requirements(("macs<=0.01",)))
     assert choose(curve, demanding) is None
+
+
+def test_budgets_between_the_hulls_corners_are_met(seen):
+    """With one exit a price of an error gives few policies; thresholds fill the gaps."""
+    two = seen.only([0, 2])
+    costs = [0.2, 0.8]
+    curve = learned_curve(two, costs, penalties=(2.0, 10.0, 50.0))
+    dense = densified(curve, two, costs)
+    assert len(dense) > len(curve) + 20
+    reference = float(two.right[-1].mean())
+    chosen = [choose(dense, Goal(reference, budget)) for budget in (0.5, 1.0, 1.5, 2.0, 3.0)]
+    spent = [each.expected.cost for each in chosen]
+    assert spent == sorted(spent, reverse=True) and len(set(spent)) == 5
 
 
 def test_a_tree_skips_a_network_that_does_not_help(seen):

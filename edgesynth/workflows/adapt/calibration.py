@@ -19,6 +19,7 @@ from edgesynth.dynamic.curve import (
     Candidate,
     Goal,
     choose,
+    densified,
     learned_curve,
     refined,
     threshold_curve,
@@ -96,7 +97,10 @@ def curves_of(
                     watch=task.advance,
                 )  # fmt: skip
 
-            curves[name] = refined(make, goal)
+            curve = refined(make, goal)
+            if shape == CHAIN:
+                curve = densified(curve, answers, costs, unit, kind)
+            curves[name] = curve
         for method in METHODS[1:]:
             curves[method] = threshold_curve(answers, costs, method, unit, kind=kind)
             task.advance(note=method)
