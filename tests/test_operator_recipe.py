@@ -69,7 +69,7 @@ EDITS = [
     ("kernels/plugins/operators.h", "std::vector<OperatorKind> const& ExitGateKinds",
      "std::vector<OperatorKind> const& ScaleKinds();\n"),
     ("kernels/plugins/operators.cpp", "&ExitGateKinds()", "&ScaleKinds(), "),
-    ("kernels/plugins/tests/world.cpp", "ExitGateSample()};", NODE),
+    ("kernels/plugins/tests/world.cpp", "ExitGateSample(), ", NODE),
 ]  # fmt: skip
 
 
