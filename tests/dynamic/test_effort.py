@@ -114,6 +114,7 @@ def test_a_scalar_machine_in_exact_mode_stops_where_the_sum_cannot_rise() -> Non
 def test_exact_mode_saves_operations_on_random_layers() -> None:
     """Check D2: identical outputs, and less than all operations, looking included."""
     generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
     module = nn.Sequential(nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU())
     (effort,) = with_knobs(module).modules.values()
     assert effort.layer.positive and effort.layer.rectified
