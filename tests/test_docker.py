@@ -414,3 +414,28 @@ def test_the_boards_python_installs_and_imports(tmp_path: Path) -> None:
     )
     done = started([python, "-c", report], env=environment)
     assert done.stdout == "(3, 6) 1.19.4\n", done.stderr
+
+
+# -- plugin library -------------------------------------------------------------------------------
+
+
+def test_plugins_need_nvcc_and_tensorrts_headers(tmp_path: Path) -> None:
+    script = [str(DOCKER / "build-plugins.sh"), str(ROOT / "kernels"), str(tmp_path), "62"]
+    environment = {"PATH": os.environ["PATH"], "CUDA_ROOT": str(tmp_path)}
+    done = started(script, env=environment)
+    assert done.returncode == 4 and done.stderr.count("\n") == 1 and "no nvcc in" in done.stderr
+    (tmp_path / "bin").mkdir()
+    nvcc = tmp_path / "bin" / "nvcc"
+    nvcc.write_text("#!/bin/sh\n")
+    nvcc.chmod(0o755)
+    done = started(script, env={**environment, "TENSORRT_INCLUDE": str(tmp_path)})
+    assert done.returncode == 4 and done.stderr.count("\n") == 1
+    assert "no NvInfer.h" in done.stderr and "libnvinfer-dev" in done.stderr
+
+
+@pytest.mark.parametrize("image", JETPACKS)
+def test_the_image_finds_its_own_plugins(image: str) -> None:
+    (place,) = re.findall(r"EDGESYNTH_PLUGINS=(\S+)", values(image, "ENV")[0])
+    assert f"--from=compiled /build/lib {Path(place).parent}" in values(image, "COPY")
+    (built,) = [rest for rest in values(image, "RUN") if "build-plugins.sh" in rest]
+    assert shlex.split(built)[1:3] == ["/build/kernels", "/build/lib"]

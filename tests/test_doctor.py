@@ -1,5 +1,6 @@
 """`edgesynth doctor` on this machine, on a board's files, and where something is really absent."""
 
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -12,6 +13,9 @@ import pytest
 
 from edgesynth.cli.main import run
 from edgesynth.workflows.doctor import Machine, examine
+from edgesynth.workflows.doctor_plugins import usual_places
+from edgesynth_rt.files import sha256_of
+from kernel_builds import build
 
 ROOT = Path(__file__).parents[1]
 RELEASE_TX2 = (
@@ -47,7 +51,7 @@ def root(tmp_path):
 def bare(root, tmp_path, monkeypatch):
     """A machine without any file or program of the system."""
     monkeypatch.setenv("EDGESYNTH_HOME", str(tmp_path / "cache"))
-    return Machine(root=root, path=str(tmp_path / "bin"))
+    return Machine(root=root, path=str(tmp_path / "bin"), plugins=list)
 
 
 def test_this_machine_has_what_the_tests_run_with(capsys):
@@ -222,3 +226,26 @@ def test_the_document_is_what_its_schema_says():
     examination = examine()
     text = msgspec.json.encode(examination)
     assert msgspec.json.decode(text, type=type(examination)) == examination
+
+
+@pytest.mark.timeout(1200)  # it may have to build the library
+def test_the_plugin_library_says_what_it_holds(bare):
+    path = build("host") / "libedgesynth_plugins_host.so"
+    found = by_name(dataclasses.replace(bare, plugins=lambda: [path]))["plugin library"]
+    assert found.status == "ok" and found.detail.startswith(f"{path}, sha256 ")
+    assert sha256_of(path)[:12] in found.detail
+    assert "EsExitGate" in found.detail and "no GPU runs it; TensorRT 10.14" in found.detail
+
+
+def test_a_library_that_is_none_is_told_with_the_reason(bare, tmp_path):
+    path = tmp_path / "libedgesynth_plugins.so"
+    path.write_bytes(b"no library")
+    found = by_name(dataclasses.replace(bare, plugins=lambda: [path]))["plugin library"]
+    assert "does not load" in found.detail and "\n" not in found.detail
+
+
+def test_the_library_is_looked_for_where_the_runtime_looks(bare, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGESYNTH_PLUGINS", str(tmp_path / "mine.so"))
+    assert usual_places()[0] == tmp_path / "mine.so"
+    missing = by_name(bare)["plugin library"]
+    assert missing.status == "missing" and "docker/build-plugins.sh kernels" in missing.add

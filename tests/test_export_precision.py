@@ -18,6 +18,7 @@ from edgesynth.export import nvidia_parser
 from edgesynth.export.against import Against
 from edgesynth.export.golden import RANGE_TOLERANCE
 from edgesynth.export.nvidia_parser import is_installed, nvidia_check
+from edgesynth.export.options import ExportOptions
 from edgesynth.export.packed import packed_layers
 from edgesynth.export.precision import QUANTIZED_RANGE_TOLERANCE
 from edgesynth.export.rules import check_model, fatal
@@ -37,6 +38,10 @@ needs_nvidia = pytest.mark.skipif(
 )
 
 
+PLAIN = ExportOptions(operators="none")
+"""Without custom operators, which test_export_operators.py is about."""
+
+
 def restricted(
     kind: type[nn.Module], form: str, *keep: str, activations: int | None = None
 ) -> Network:
@@ -48,7 +53,7 @@ def restricted(
 
 def bundle(net: Network, out: Path, target: str) -> tuple[dict[str, Any], onnx.ModelProto]:
     """Its manifest and its file; `export` itself holds ONNX Runtime against PyTorch."""
-    export(net, target=target, out=out)
+    export(net, target=target, out=out, options=PLAIN)
     manifest = json.loads((out / "manifest.json").read_text())
     return manifest, onnx.load(str(out / "main.onnx"))
 
@@ -95,7 +100,7 @@ def test_integers_in_the_file_are_the_networks_codes(tmp_path: Path, kind: type[
 
 def test_boards_without_int8_get_float_values_and_the_reason(tmp_path: Path) -> None:
     net = restricted(Plain, "int4", activations=8)
-    document = export(net, target="jetpack-4.6", out=tmp_path / "a.bundle")
+    document = export(net, target="jetpack-4.6", out=tmp_path / "a.bundle", options=PLAIN)
     assert any("no INT8 hardware" in line for line in document["warnings"])
     manifest = json.loads((tmp_path / "a.bundle" / "manifest.json").read_text())
     assert manifest["precision"]["activations"] == {"bits": 8, "file": "float32"}

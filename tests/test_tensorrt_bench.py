@@ -6,7 +6,9 @@ ONNX Runtime, so golden outputs are checked in earnest.
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ import host_gpu
 import numpy as np
 import onnxruntime
 import pytest
+from rich.console import Console
 
+from edgesynth.cli.build import _choices
 from edgesynth.cli.main import run
 from edgesynth_rt.record import read_record
 from make_bundle import make_bundle
@@ -43,12 +47,25 @@ def result(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, 
     return code, json.loads(capfd.readouterr().out)
 
 
+def test_the_choice_of_operators_is_shown() -> None:
+    row = {"operator": "EsSparseLinear", "chosen": "plugin", "reason": "2.00 times as fast"}
+    layers = [{**row, "node": "fc1", "plugin_ms": 0.125, "dense_ms": 0.25}]
+    layers.append({**row, "node": "[fc2]", "plugin_ms": None, "dense_ms": None})
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(_choices({"mode": "auto", "decided_by": "timing", "layers": layers}))
+    shown = console.export_text()
+    assert "plugin or dense, timed on this GPU" in shown and "[fc2]" in shown
+    assert re.search(r"fc1 +EsSparseLinear +0.125 ms +0.25 ms +plugin +2.00 times as fast", shown)
+
+
 def test_build(world: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     bundle = make_bundle(tmp_path / "tiny.bundle")
     code, document = result(capfd, "build", bundle, "--precision", "fp16", "--workspace", "64")
     assert code == 0 and document["schema"] == "edgesynth.engines/1"
     (engine,) = document["engines"]
-    assert engine["key"]["options"] == {"precision": "fp16", "workspace_mib": 64, "batch": 1}
+    assert engine["key"]["options"] == {
+        "precision": "fp16", "workspace_mib": 64, "batch": 1, "operators": "auto",
+    }  # fmt: skip
     assert engine["verified"][0]["error"] <= engine["verified"][0]["tolerance"]
     assert run(["build", str(bundle), "--precision", "fp16", "--workspace", "64"]) == 0
     shown = capfd.readouterr().out

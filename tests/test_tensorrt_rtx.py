@@ -14,10 +14,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
+from edgesynth.operators.nodes import add_functions, make_node
 from make_bundle import make_bundle, read_manifest, sha256, write_manifest
 
 ROOT = Path(__file__).parents[1]
@@ -88,8 +90,8 @@ def test_a_dynamic_batch_gets_its_profile(tmp_path: Path) -> None:
     assert code == 0, document
 
 
-def test_the_body_of_a_function_is_built_without_its_plugin(tmp_path: Path) -> None:
-    code, document = build(with_function(tmp_path / "scaled"))
+def test_the_body_of_a_function_is_built_where_no_plugin_is_wanted(tmp_path: Path) -> None:
+    code, document = build(with_function(tmp_path / "scaled"), "--operators", "none")
     assert code == 0, document
     assert document["facts"]["custom_by"] == "function"
     assert document["facts"]["custom_nodes"] == 1
@@ -99,8 +101,15 @@ def test_an_operator_that_nothing_knows(tmp_path: Path) -> None:
     folder = with_function(tmp_path / "scaled")
     model = onnx.load(str(folder / "main.onnx"))
     del model.functions[:]
-    code, document = build(replace_model(folder, model))
+    code, document = build(replace_model(folder, model), "--operators", "none")
     assert code == 4 and "no plugin for operator EsScale version 1" in document["error"]
+
+
+def test_a_missing_plugin_is_never_passed_over(tmp_path: Path) -> None:
+    """NVIDIA's parser would build the function's body."""
+    code, document = build(with_function(tmp_path / "scaled"))
+    assert code == 4 and "no plugin for operator EsScale version 1" in document["error"]
+    assert "--plugins libedgesynth_plugins.so" in document["error"]
 
 
 def test_nvidias_registry_finds_by_name_version_and_namespace(tmp_path: Path) -> None:
@@ -141,3 +150,46 @@ def test_quantized_networks(tmp_path: Path) -> None:
     onnx.checker.check_model(model)
     code, document = build(replace_model(folder, model), "--precision", "int8")
     assert code == 0, document
+
+
+def with_sparse_layer(folder: Path, **manifest: Any) -> Path:
+    """The tiny network with its last layer as EsSparseLinear, a third of the weights."""
+    model = onnx.load(str(make_bundle(folder) / "main.onnx"))
+    gemm = model.graph.node[-1]
+    initializers = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    weights, bias = (initializers[name].copy() for name in gemm.input[1:])
+    weights[np.abs(weights) < 1] = 0
+    positions = np.flatnonzero(weights).astype(np.int32)
+    attributes = {
+        "weight_shape": weights.shape, "positions": positions,
+        "values": weights.ravel()[positions], "bias": bias, "activation": 0,
+    }  # fmt: skip
+    node = make_node("EsSparseLinear", gemm.input[:1], gemm.output, attributes, "classifier")
+    gemm.CopyFrom(node)
+    add_functions(model)
+    onnx.checker.check_model(model)
+    operators = [{"type": "EsSparseLinear", "version": "1"}]
+    return replace_model(folder, model, operators=operators, **manifest)
+
+
+def test_without_plugins_the_dense_layer_is_built(tmp_path: Path) -> None:
+    code, document = build(with_sparse_layer(tmp_path / "sparse"), "--operators", "none")
+    assert code == 0, document
+    assert document["facts"]["custom_nodes"] == 0
+    assert document["facts"]["operators"]["layers"] == [
+        {
+            "node": "classifier", "operator": "EsSparseLinear", "plugin_ms": None,
+            "dense_ms": None, "chosen": "dense", "reason": "--operators none",
+        }
+    ]  # fmt: skip
+
+
+def test_where_there_is_no_gpu_the_estimate_of_the_exporter_decides(tmp_path: Path) -> None:
+    layers = [{"node": "classifier", "estimate": "dense"}]
+    folder = with_sparse_layer(tmp_path / "sparse", operator_layers=layers)
+    code, document = build(folder, "--creator", "EsSparseLinear")
+    assert code == 0, document
+    table = document["facts"]["operators"]
+    assert table["decided_by"] == "estimate" and table["layers"][0]["chosen"] == "dense"
+    code, document = build(folder)
+    assert code == 4 and "or build without plugins: --operators none" in document["error"]

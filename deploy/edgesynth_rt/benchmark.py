@@ -4,6 +4,7 @@ import time
 from collections import namedtuple
 
 from edgesynth_rt import host
+from edgesynth_rt.exits import doubt_of, exits_of
 from edgesynth_rt.measure import measure
 from edgesynth_rt.powered import measure_powered
 from edgesynth_rt.record import measured
@@ -58,7 +59,10 @@ def make_record(bundle, runner, batch, timing, outcome, where, accuracy, command
     outcome: a `powered.Outcome`; where: a `Setting`; accuracy: for the record; run: a name that all
     records measured in turns share, or None.
     """
-    return measured(
+    accuracy = dict(accuracy)
+    source = "%s, %s split" % (accuracy.get("data"), accuracy.get("split"))
+    exits = exits_of(bundle, runner, accuracy.pop("left", None), source)
+    record = measured(
         bundle,
         outcome.series,
         batch=batch,
@@ -68,10 +72,11 @@ def make_record(bundle, runner, batch, timing, outcome, where, accuracy, command
         energy=outcome.energy,
         accuracy=accuracy,
         measurement=_measurement(timing, runner, outcome, run),
-        validity=_validity(bundle, where.device, outcome),
+        validity=_validity(bundle, runner, where.device, outcome, exits),
         percentiles=PERCENTILES + tuple(timing.percentiles),
         command=command,
     )
+    return dict(record, exits=exits)
 
 
 def _measurement(timing, runner, outcome, run):
@@ -92,9 +97,17 @@ def _measurement(timing, runner, outcome, run):
     return facts
 
 
-def _validity(bundle, device, outcome):
+def _validity(bundle, runner, device, outcome, exits):
     found = doubts(device, outcome.series.latency_ms)
-    if len(bundle.stages) > 1:
+    operators = [operator["type"] for operator in bundle.manifest["operators"]]
+    if operators and runner.name == "onnxruntime":
+        found.append(
+            "custom operators (%s) ran by their functions in standard operators: this says nothing "
+            "of the plugins' speed" % ", ".join(operators)
+        )
+    if doubt_of(exits) is not None:
+        found.append(doubt_of(exits))
+    if len(bundle.stages) > 1 and bundle.policy is None:
         found.append("all %d stages ran for every input: no early exit" % len(bundle.stages))
     if outcome.energy.get("replayed"):
         found.append("the power is that of a replayed log: the energy is of no machine")

@@ -182,8 +182,9 @@ def _tensorrt(options, say):
 
 def _open(backend, options, bundle, force=False):
     return backend.open(
-        bundle, options.precision, options.workspace, options.batch, force, options.mapped
-    )
+        bundle, options.precision, options.workspace, options.batch, force, options.mapped,
+        options.operators,
+    )  # fmt: skip
 
 
 def _read_inputs(path, bundle):

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgesynth_rt import archive, golden, onnx_wire, strict_json
 from edgesynth_rt.errors import UserError
+from edgesynth_rt.fields import Field
 from edgesynth_rt.manifest import (
     DYNAMIC_BATCH,
     MANIFEST,
@@ -17,6 +18,7 @@ from edgesynth_rt.manifest import (
     REMEDY,
     check_manifest,
 )
+from edgesynth_rt.policy import read_policy
 
 
 def open_bundle(path):
@@ -54,6 +56,9 @@ class Stage(object):
         self.id = document["id"]
         self.inputs = document["inputs"]
         self.outputs = document["outputs"]
+        self.gate = document.get("gate")
+        """Names of what its exit-gate operator takes and gives: `threshold`, a float32 input of
+        one element besides `inputs`, `exit` and `confidence` among `outputs`; None without one."""
         self._document = document
         self._bundle = bundle
 
@@ -85,6 +90,7 @@ class Bundle(object):
         check_manifest(self.manifest, where)
         self.id = hashlib.sha256(data).hexdigest()
         self.stages = [Stage(stage, self) for stage in self.manifest["stages"]]
+        self.policy = self._read_policy(where)
         for stage in self.stages:
             onnx_wire.check_self_contained(stage.read(), stage.what)
         self._golden()  # also verifies its hash
@@ -131,8 +137,25 @@ class Bundle(object):
 
     @property
     def outputs(self):
-        """What the last stage gives: dicts of `name`, `dtype`, `shape`."""
-        return self.stages[-1].outputs
+        """What the last stage gives: dicts of `name`, `dtype`, `shape`.
+
+        With a policy the one tensor of the answers: it is the logits of whichever stage gave them.
+        """
+        if self.policy is None:
+            return self.stages[-1].outputs
+        last = self.policy.nodes[-1].logits
+        return [tensor for tensor in self.stages[-1].outputs if tensor["name"] == last]
+
+    @property
+    def golden_outputs(self):
+        """The tensors with golden values: `outputs`, or with a policy the logits of every stage.
+
+        So they say nothing of thresholds, which may be changed.
+        """
+        if self.policy is None:
+            return self.stages[-1].outputs
+        names = set(self.policy.logits)
+        return [each for stage in self.stages for each in stage.outputs if each["name"] in names]
 
     @property
     def batch(self):
@@ -142,10 +165,10 @@ class Bundle(object):
     @property
     def single_stage(self):
         """The only stage; raises UserError where a policy joins several."""
-        policy = self.manifest.get("policy") is not None
+        policy = self.policy is not None
         if len(self.stages) != 1 or policy:
             raise UserError(
-                "bundle %s has %d stages%s; this version runs one stage without a policy"
+                "bundle %s has %d stages%s; this takes one stage without a policy"
                 % (self.path, len(self.stages), " and a policy" if policy else "")
             )
         return self.stages[0]
@@ -193,10 +216,16 @@ class Bundle(object):
             )
         return data
 
+    def _read_policy(self, where):
+        stated = self.manifest.get("policy")
+        if stated is None:
+            return None
+        return read_policy(Field(stated, where, REMEDY, "policy"), [s.id for s in self.stages])
+
     def _golden(self):
         stated = self.manifest["golden"]
         tensors = {"input/" + tensor["name"]: tensor for tensor in self.stages[0].inputs}
-        tensors.update({"output/" + tensor["name"]: tensor for tensor in self.stages[-1].outputs})
+        tensors.update({"output/" + tensor["name"]: tensor for tensor in self.golden_outputs})
         data = self.read_verified(stated["file"], stated["sha256"])
         what = "%s/%s" % (self.path, stated["file"])
         return golden.read_golden(data, what, tensors, stated["samples"])

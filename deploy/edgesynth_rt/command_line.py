@@ -13,6 +13,7 @@ import sys
 from edgesynth_rt import __version__, board_commands
 from edgesynth_rt.engine_build import PRECISIONS, WORKSPACE_MIB
 from edgesynth_rt.errors import EdgesynthError, UserError
+from edgesynth_rt.operator_choice import MODES
 from edgesynth_rt.powered import SOURCES
 
 _INTERRUPTED = 130
@@ -111,6 +112,12 @@ def _engine(command):
     )
     command.add_argument("--batch", type=_whole(1, 1 << 20), help="for a dynamic batch")
     command.add_argument("--plugins", metavar="FILE", help="library of plugins")
+    command.add_argument(
+        "--operators",
+        choices=MODES,
+        default="auto",
+        help="which layers plugins compute: what is faster here, all that can be, or none",
+    )
     command.add_argument("--cache", metavar="FOLDER", help="where engines are kept")
     command.add_argument("--spin", action="store_true", help="wait for the GPU in a busy loop")
     command.add_argument(

@@ -3,7 +3,9 @@
 import numpy as np
 
 from edgesynth_rt.errors import UserError
+from edgesynth_rt.exits import count_left
 from edgesynth_rt.samples import run_samples
+from edgesynth_rt.staged import STAGE
 from edgesynth_rt.statistics import wilson
 
 PIECE = 64
@@ -14,7 +16,8 @@ def evaluate(runner, bundle, images, labels, watch=lambda done: None):
 
     images: function from an int64 array of indices to uint8 images (len, channels, height, width).
     labels: class index of every image, shape (n,). watch: called with the number of images done.
-    Returns {"value": share right, "n", "right", "ci95": [low, high] (Wilson)}.
+    Returns {"value": share right, "n", "right", "ci95": [low, high] (Wilson)}, and for a bundle
+    with a policy "left": {stage id: number of images that left there}.
     Raises UserError when the bundle is no classifier of such images or there is no image.
     """
     _check_classifier(bundle)
@@ -27,15 +30,20 @@ def evaluate(runner, bundle, images, labels, watch=lambda done: None):
             "bundle %s has %d classes, the data set labels up to %d; give the data it was made for"
             % (bundle.path, classes, labels.max())
         )
-    right = 0
+    right, left = 0, []
     for first in range(0, len(labels), PIECE):
         indices = np.arange(first, min(first + PIECE, len(labels)))
         inputs = preprocessed(bundle, images(indices))
-        logits = run_samples(runner, inputs, PIECE)[bundle.outputs[0]["name"]]
+        found = run_samples(runner, inputs, PIECE)
+        logits = found[bundle.outputs[0]["name"]]
+        left.append(found.get(STAGE))
         right += int((logits.argmax(axis=1) == labels[indices]).sum())
         watch(len(indices))
     n = len(labels)
-    return {"value": right / n, "n": n, "right": right, "ci95": list(wilson(right, n))}
+    facts = {"value": right / n, "n": n, "right": right, "ci95": list(wilson(right, n))}
+    if bundle.policy is not None:
+        facts["left"] = count_left(bundle, np.concatenate(left))
+    return facts
 
 
 def preprocessed(bundle, pixels):

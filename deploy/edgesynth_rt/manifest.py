@@ -5,6 +5,7 @@ alone, so that a newer exporter can add facts; keys that it knows must be right.
 """
 
 from edgesynth_rt.fields import Field
+from edgesynth_rt.policy import read_policy
 
 SCHEMA = "edgesynth.bundle/1"
 MANIFEST = "manifest.json"
@@ -81,8 +82,18 @@ def _check_stages(field):
         check_relative(stage["onnx"])
         stage["sha256"].sha256()
         batches = _check_tensors(stage["inputs"]) | _check_tensors(stage["outputs"])
+        if stage.given("gate"):
+            _check_gate(stage)
         if len(batches) != 1:
             raise stage["inputs"].refuse("tensors that all have the same batch (first dimension)")
+
+
+def _check_gate(stage):
+    """The exit-gate operator that ends a stage: an input for the threshold, and two outputs."""
+    stage["gate"]["threshold"].text(200)
+    outputs = {tensor["name"] for tensor in stage.value["outputs"]}
+    for key in ("exit", "confidence"):
+        stage["gate"][key].one_of(outputs)
 
 
 def _check_tensors(field):
@@ -112,12 +123,15 @@ def _check_shape(field):
 
 
 def _check_policy(root):
-    policy = root.given("policy")
-    if policy is not None:
-        policy.object()
+    if root.given("policy") is not None:
+        read_policy(root["policy"], [stage["id"] for stage in root.value["stages"]])
     for operator in root["operators"].items(most=1000):
         operator["type"].text(100)
         operator["version"].text(20)
+    if root.given("operator_layers"):
+        for layer in root["operator_layers"].items(most=10000):
+            layer["node"].text(1000)
+            layer["estimate"].one_of(["plugin", "dense"])
 
 
 def _check_golden(field):

@@ -50,7 +50,7 @@ def operators(data):
     functions do not count: they run only where the function's node does not.
     """
     found = []
-    for number, value, _, _ in _fields(memoryview(data)):
+    for number, value, _, _ in fields_of(memoryview(data)):
         if number == _GRAPH:
             _collect(value, "graph", found)
     return found
@@ -59,9 +59,9 @@ def operators(data):
 def functions(data):
     """(domain, name) of every model-local function."""
     found = []
-    for number, value, _, _ in _fields(memoryview(data)):
+    for number, value, _, _ in fields_of(memoryview(data)):
         if number == _FUNCTIONS:
-            texts = {key: text for key, text, _, _ in _fields(value)}
+            texts = {key: text for key, text, _, _ in fields_of(value)}
             found.append((_text(texts, _FUNCTION_DOMAIN), _text(texts, _FUNCTION_NAME)))
     return found
 
@@ -73,7 +73,7 @@ def without_functions(data):
     a plugin of that name is registered (github:NVIDIA/TensorRT issue 4113).
     """
     view = memoryview(data)
-    kept = [view[start:end] for number, _, start, end in _fields(view) if number != _FUNCTIONS]
+    kept = [view[start:end] for number, _, start, end in fields_of(view) if number != _FUNCTIONS]
     return b"".join(bytes(part) for part in kept)
 
 
@@ -91,7 +91,7 @@ def _walk(view, kind, depth):
         raise _CutError("messages nest deeper than %d" % _MAX_DEPTH)
     children = _CHILDREN.get(kind, {})
     found = 0
-    for number, value, _, _ in _fields(view):
+    for number, value, _, _ in fields_of(view):
         if kind == "tensor":
             if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0):
                 raise _ExternalError
@@ -104,9 +104,9 @@ def _walk(view, kind, depth):
 def _collect(view, kind, found):
     """Add the operators below one message of a graph to `found`."""
     if kind == "node":
-        texts = {key: text for key, text, _, _ in _fields(view)}
+        texts = {key: text for key, text, _, _ in fields_of(view)}
         found.append((_text(texts, _NODE_DOMAIN), _text(texts, _NODE_TYPE)))
-    for number, value, _, _ in _fields(view):
+    for number, value, _, _ in fields_of(view):
         child = _CHILDREN[kind].get(number)
         if child in ("graph", "node", "attribute") and isinstance(value, memoryview):
             _collect(value, child, found)
@@ -117,20 +117,24 @@ def _text(fields, number):
     return bytes(value).decode("utf-8", "replace") if isinstance(value, memoryview) else ""
 
 
-def _fields(view):
-    """(field number, integer or memoryview, start, end) of every field of one message."""
+def fields_of(view):
+    """(field number, integer or memoryview, start, end) of every field of one message.
+
+    The value of a field of fixed width is its bytes, that of a number an unsigned integer.
+    """
     at = 0
     while at < len(view):
         start = at
-        tag, at = _varint(view, at)
+        tag, at = read_varint(view, at)
         wire, number = tag & 7, tag >> 3
         if wire == _VARINT:
-            value, at = _varint(view, at)
+            value, at = read_varint(view, at)
         elif wire == _BYTES:
-            length, at = _varint(view, at)
+            length, at = read_varint(view, at)
             value, at = view[at : at + length], at + length
         elif wire in (_FIXED64, _FIXED32):
-            value, at = 0, at + (8 if wire == _FIXED64 else 4)
+            length = 8 if wire == _FIXED64 else 4
+            value, at = view[at : at + length], at + length
         else:
             raise _CutError("wire type %d at byte %d of a message" % (wire, at))
         if at > len(view) or number == 0:
@@ -138,7 +142,8 @@ def _fields(view):
         yield number, value, start, at
 
 
-def _varint(view, at):
+def read_varint(view, at):
+    """The number at byte `at`, and where the next one begins."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(view):

@@ -3,6 +3,14 @@
 from edgesynth_rt.chain import check_chain
 from edgesynth_rt.errors import MissingError, UserError
 from edgesynth_rt.host import usable_cores
+from edgesynth_rt.staged import (
+    STAGE,
+    check_stages,
+    gate_inputs,
+    run_every,
+    run_policy,
+    thresholds,
+)
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -17,7 +25,7 @@ _DTYPES = {
 
 
 class OnnxRuntimeRunner(object):
-    """One session for each stage of a bundle, which run one after the other.
+    """One session for each stage of a bundle, which run one after the other, or as a policy says.
 
     `batch` is the bundle's fixed batch, None when dynamic; `precision` None, as the file says.
 
@@ -45,25 +53,44 @@ class OnnxRuntimeRunner(object):
         if shared:
             options.add_session_config_entry("session.force_spinning_stop", "1")
         self._stages = check_chain(bundle)
+        self._policy = None if bundle.policy is None else check_stages(bundle)
         self._sessions = [self._open(onnxruntime, options, stage) for stage in self._stages]
+        self._thresholds = thresholds(bundle)
+        self._names = [[tensor["name"] for tensor in stage.outputs] for stage in self._stages]
         self._outputs = [tensor["name"] for tensor in bundle.outputs]
 
     def run(self, inputs):
-        """Outputs for `inputs`; both are dicts from tensor name to array, first axis the batch."""
-        known = dict(inputs)
-        for stage, session in zip(self._stages, self._sessions):
-            names = [tensor["name"] for tensor in stage.outputs]
-            taken = {tensor["name"]: known[tensor["name"]] for tensor in stage.inputs}
-            try:
-                known.update(zip(names, session.run(names, taken)))
-            except Exception as error:  # onnxruntime's exceptions share no base but Exception
-                raise UserError("%s does not run: %s" % (stage.what, _one_line(error)))
+        """Outputs for `inputs`; both are dicts from tensor name to array, first axis the batch.
+
+        With a policy these are the answers, and `STAGE` holds the index of the stage that gave
+        each, int64 (batch,).
+        """
+        if self._policy is not None:
+            answers, left = run_policy(
+                self._policy, self._stages, self._run_stage, inputs, self.batch
+            )
+            return {self._outputs[0]: answers, STAGE: left}
+        known = run_every(self._stages, self._run_stage, inputs)
         return {name: known[name] for name in self._outputs}
+
+    def run_every(self, inputs):
+        """Outputs of all stages for all of `inputs`, whatever a policy says."""
+        return run_every(self._stages, self._run_stage, inputs)
+
+    def _run_stage(self, index, taken):
+        stage = self._stages[index]
+        names = self._names[index]
+        if stage.gate is not None:
+            taken = dict(taken, **{stage.gate["threshold"]: self._thresholds[index]})
+        try:
+            return dict(zip(names, self._sessions[index].run(names, taken)))
+        except Exception as error:  # onnxruntime's exceptions share no base but Exception
+            raise UserError("%s does not run: %s" % (stage.what, _one_line(error)))
 
     def prepared(self, inputs):
         """A callable without arguments that runs the next of `inputs`, a list that it cycles."""
         state, count = [0], len(inputs)
-        if len(self._sessions) == 1:
+        if len(self._sessions) == 1 and self._policy is None:
             run, outputs = self._sessions[0].run, self._outputs
         else:
             run, outputs = lambda _, arrays: self.run(arrays), None
@@ -85,7 +112,7 @@ class OnnxRuntimeRunner(object):
                 "%s does not load in onnxruntime %s: %s; export the bundle again"
                 % (stage.what, self.version, _one_line(error))
             )
-        _check_tensors(stage, "input", stage.inputs, session.get_inputs())
+        _check_tensors(stage, "input", stage.inputs + gate_inputs(stage), session.get_inputs())
         _check_tensors(stage, "output", stage.outputs, session.get_outputs())
         return session
 

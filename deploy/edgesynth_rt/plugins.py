@@ -8,6 +8,11 @@ from edgesynth_rt.errors import MissingError
 
 DOMAIN = "edgesynth"
 VARIABLE = "EDGESYNTH_PLUGINS"
+HOW_TO_GET = (
+    "build edgesynth's plugin library on this board (`docker/build-plugins.sh kernels lib 62`, "
+    "with its own number for 62; the Docker images have it) and give it with "
+    "--plugins libedgesynth_plugins.so"
+)
 
 
 class PluginLibrary(object):
@@ -20,7 +25,7 @@ class PluginLibrary(object):
         """
         self.path = os.path.abspath(path)
         if not os.path.isfile(self.path):
-            raise MissingError("there is no plugin library at %s; see --plugins" % self.path)
+            raise MissingError("there is no plugin library at %s; %s" % (self.path, HOW_TO_GET))
         self.sha256 = files.sha256_of(self.path)
         try:
             # what registers the plugins runs here, so it comes before parsing and deserializing

@@ -48,8 +48,8 @@ def measured(
     bundle: an open Bundle; series: a `measure.Series`; batch: inferences per iteration; device,
     software: see `host`; energy, accuracy: a result or {"not_measured": reason}; measurement: how
     it was measured (warm_up_ms, duration_s, threads, ...), and the `precision` of an engine where
-    that is not the file's own; validity: what makes it doubtful, one sentence each. Requirements
-    and raw file are filled in by whoever judges and writes it.
+    that is not the file's own; validity: what makes it doubtful, one sentence each. Requirements,
+    exits and raw file are filled in by whoever judges and writes it.
     """
     return {
         "schema": SCHEMA,

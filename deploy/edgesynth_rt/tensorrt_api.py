@@ -123,10 +123,26 @@ class TensorRT(object):
 
     def plugin_layers(self, network):
         """How many layers of `network` are plugins."""
+        return len(self._plugins(network))
+
+    def plugin_inputs(self, network, batch):
+        """{tensor name: (numpy's name of the dtype, shape)} of what plugins of `network` read.
+
+        batch: what a dynamic dimension is fixed to.
+        """
+        found = {}
+        for layer in self._plugins(network):
+            for place in range(layer.num_inputs):
+                tensor = layer.get_input(place)
+                shape = tuple(batch if extent == -1 else extent for extent in tensor.shape)
+                found[tensor.name] = _dtype(self.module, tensor.dtype, tensor.name), shape
+        return found
+
+    def _plugins(self, network):
         kinds = self.module.LayerType
         plugins = [getattr(kinds, name) for name in _PLUGIN_LAYERS if hasattr(kinds, name)]
-        layers = [network.get_layer(index).type for index in range(network.num_layers)]
-        return sum(layer in plugins for layer in layers)
+        layers = [network.get_layer(index) for index in range(network.num_layers)]
+        return [layer for layer in layers if layer.type in plugins]
 
     def find_plugin(self, name, version, namespace):
         """The registered creator of a plugin, None when there is none."""

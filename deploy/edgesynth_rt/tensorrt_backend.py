@@ -2,12 +2,13 @@
 
 from edgesynth_rt.chain import check_chain
 from edgesynth_rt.cudart import Cuda
-from edgesynth_rt.engine_build import WORKSPACE_MIB, BuildOptions, build_engine
+from edgesynth_rt.engine_build import WORKSPACE_MIB, BuildOptions, EngineBuilder
 from edgesynth_rt.engine_cache import EngineCache, engine_key
 from edgesynth_rt.errors import CheckError, UserError
 from edgesynth_rt.plugins import open_plugins
 from edgesynth_rt.tensorrt_api import TensorRT, import_tensorrt
 from edgesynth_rt.tensorrt_runner import TensorRTRunner
+from edgesynth_rt.tensorrt_staged import StagedTensorRTRunner
 from edgesynth_rt.verify import verify_golden
 
 
@@ -30,18 +31,19 @@ class TensorRTBackend(object):
         self._say = say
 
     def open(self, bundle, precision="fp32", workspace_mib=WORKSPACE_MIB, batch=None, force=False,
-             mapped=False):  # fmt: skip
+             mapped=False, operators="auto"):  # fmt: skip
         """(runner, documents): a verified `TensorRTRunner`, and one document for each stage.
 
         batch: for a bundle with a dynamic batch, which gets 1 otherwise; force: build anew even
-        where the cache has the engine; mapped: see `TensorRTRunner`. A document is that of the
+        where the cache has the engine; mapped: see `TensorRTRunner`; operators: which layers become
+        plugins, see `operator_choice`. A document is that of the
         cache, with `cached`: whether it was there before, and `path`.
 
-        Raises what `build_engine` raises, and CheckError when an engine does not compute the
+        Raises what `EngineBuilder.build` raises, and CheckError when an engine does not compute the
         golden outputs; such an engine is not kept.
         """
         stages = check_chain(bundle)
-        options = BuildOptions(precision, workspace_mib, fixed_batch(bundle, batch))
+        options = BuildOptions(precision, workspace_mib, fixed_batch(bundle, batch), operators)
         keys = {
             stage.id: engine_key(
                 self.device, self.api.version, bundle, stage, options, self.library
@@ -57,7 +59,8 @@ class TensorRTBackend(object):
             self._say("building the engine of %s, which can take minutes" % stage.what)
             fresh[stage.id] = self._build(bundle, stage, options, keys[stage.id])
             plans[stage.id] = fresh[stage.id].plan
-        runner = TensorRTRunner(bundle, self.api, self.cuda, plans, options, mapped)
+        kind = TensorRTRunner if bundle.policy is None else StagedTensorRTRunner
+        runner = kind(bundle, self.api, self.cuda, plans, options, mapped)
         verified = self._verify(runner, bundle)
         for stage_id, built in fresh.items():
             documents[stage_id] = self.cache.store(
@@ -81,14 +84,14 @@ class TensorRTBackend(object):
         }
 
     def _build(self, bundle, stage, options, key):
-        built = build_engine(
-            self.api,
-            stage,
-            bundle.manifest["operators"],
-            options,
-            self.device.sm,
-            self.library,
-            self.cache.timing_cache(key),
+        builder = EngineBuilder(
+            self.api, options, self.device.sm, self.library, self.cuda, self._say
+        )
+        estimates = {
+            layer["node"]: layer["estimate"] for layer in bundle.manifest.get("operator_layers", ())
+        }
+        built = builder.build(
+            stage, bundle.manifest["operators"], estimates, self.cache.timing_cache(key)
         )
         if built.timing_cache:
             self.cache.store_timing_cache(key, built.timing_cache)

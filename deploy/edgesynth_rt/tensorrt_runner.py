@@ -14,6 +14,7 @@ import numpy as np
 from edgesynth_rt.chain import check_chain
 from edgesynth_rt.errors import CheckError, UserError
 from edgesynth_rt.measure import Parts
+from edgesynth_rt.staged import gate_inputs
 
 
 class TensorRTRunner(object):
@@ -117,7 +118,8 @@ class TensorRTRunner(object):
     def _add_stage(self, stage, api, plan):
         engine = api.deserialize(plan, stage.what)
         tensors = api.tensors(engine)
-        _check_tensors(stage, "input", stage.inputs, [t for t in tensors if t.is_input])
+        taken = stage.inputs + gate_inputs(stage)
+        _check_tensors(stage, "input", taken, [t for t in tensors if t.is_input])
         _check_tensors(stage, "output", stage.outputs, [t for t in tensors if not t.is_input])
         context = engine.create_execution_context()
         if context is None:
@@ -142,11 +144,15 @@ class TensorRTRunner(object):
             return
         self._tensors[tensor.name] = tensor
         size = int(np.prod(self._shape(tensor))) * np.dtype(tensor.dtype).itemsize
-        ends = {end["name"] for end in self._bundle.inputs + self._bundle.outputs}
+        ends = self._ends()
         if tensor.name in ends:
             self._pinned[tensor.name] = self._cuda.host_alloc(size)
         mapped = self.mapped and tensor.name in ends
         self._memory[tensor.name] = self._pinned[tensor.name] if mapped else self._cuda.malloc(size)
+
+    def _ends(self):
+        """Names of the tensors that have page-locked memory on the host."""
+        return {end["name"] for end in self._bundle.inputs + self._bundle.outputs}
 
     def _filled(self, name, array):
         memory = self._cuda.host_alloc(self._pinned[name].size)

@@ -80,6 +80,7 @@ def _show_network(document: Document, console: Console) -> None:
         "cost": cost.get("not_counted") or _counts(cost),
         "live synapses": _live(document.get("synapses", {})),
         "weights": _storage(document.get("storage")),
+        "exits": ", ".join(_exit(each) for each in document.get("exits", ())),
         "8-bit inputs": ", ".join(document.get("precision", {}).get("activations", {})),
         "generation": lineage.get("generation", 1),
         "parent": lineage.get("parent") or "none",
@@ -96,6 +97,11 @@ def _show_network(document: Document, console: Console) -> None:
         table.add_row(*map(escape, _layer_cells(layer)))
     if document["layers"]:
         console.print(table)
+
+
+def _exit(exit_: Document) -> str:
+    """Where an exit stands, and its head as `adapt --exit` takes it."""
+    return f"{exit_['layer']}:{exit_['convolutions']}x{exit_['channels']}"
 
 
 def _layer_cells(layer: Document) -> list[str]:
@@ -129,9 +135,37 @@ def _show_bundle(document: Document, console: Console) -> None:
         "versions": in_words(provenance["versions"]),
     }
     facts(known.items(), console)
+    if document["policy"]:
+        _show_policy(document["policy"], console)
+    if document["operator_layers"]:
+        table = Table(
+            "custom operator", "type", "weights", "faster by estimate", title_justify="left"
+        )
+        for layer in document["operator_layers"]:
+            form = f"{layer['bits']} bits" if layer["bits"] else f"{layer['nonzero']:,} not zero"
+            weights = f"{layer['weights']:,}, {form}"
+            table.add_row(escape(layer["node"]), layer["type"], weights, layer["estimate"])
+        console.print(table)
     for stage in document["stages"]:
         console.print(f"stage {stage['id']}", style="bold", markup=False)
         _show_onnx(stage["onnx"], console)
+
+
+def _show_policy(policy: Document, console: Console) -> None:
+    """Which stage answers for which input."""
+    expected = (policy.get("expected") or {}).get("exits", {})
+    table = Table("stage", "goes to", "gate", title=policy["kind"], title_justify="left")
+    table.add_column("leave, expected", justify="right")
+    for node in policy["nodes"]:
+        gates = [f"{gate['kind']} {gate['threshold']:.6g}" for gate in node.get("gates", ())]
+        share = expected.get(node["stage"])
+        table.add_row(
+            escape(node["stage"]),
+            escape(", ".join(choice or "answer" for choice in node["choices"])),
+            ", ".join(gates),
+            "" if share is None else f"{100 * share:.1f} %",
+        )
+    console.print(table)
 
 
 def _show_onnx(document: Document, console: Console) -> None:

@@ -12,8 +12,12 @@ from edgesynth.cli.measuring import engine_options
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from edgesynth.workflows.backends import EnginePlan
+
+
+_TIMES = ("plugin_ms", "dense_ms")
 
 
 @click.command("build")
@@ -66,6 +70,25 @@ def _show(document: dict[str, Any], console: Console) -> None:
                 ),
                 soft_wrap=True,
             )
+        if made.get("operators"):
+            console.print(_choices(made["operators"]))
         for warning in made["warnings"]:
             console.print(escape(f"  TensorRT warns: {warning}"), soft_wrap=True)
         console.print(escape(f"  {engine['path']}"), soft_wrap=True)
+
+
+def _choices(found: dict[str, Any]) -> Table:
+    """One row for each operator of ours: both times, and what was taken."""
+    from rich.table import Table
+    from rich.text import Text
+
+    how = {"timing": "timed on this GPU", "estimate": "an estimate", "option": "as asked for"}
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", title_justify="left")
+    table.title = f"  plugin or dense, {how[found['decided_by']]}"
+    for heading in ("layer", "operator", "plugin", "dense", "taken", "why"):
+        table.add_column(heading, justify="right" if heading in ("plugin", "dense") else "left")
+    for row in found["layers"]:
+        times = ["-" if row[key] is None else f"{row[key]:.4g} ms" for key in _TIMES]
+        words = [row["node"], row["operator"], *times, row["chosen"], row["reason"]]
+        table.add_row(*(Text(word) for word in words))
+    return table

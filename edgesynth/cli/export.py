@@ -12,6 +12,8 @@ from edgesynth.cli.common import Output, output_options, seed_option
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from edgesynth.export.layer_choice import Mode
+
 
 @click.command("export")
 @click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
@@ -37,6 +39,14 @@ if TYPE_CHECKING:
 @click.option("--batch", metavar="N|dynamic", help="Samples per inference.  [default: 1]")
 @click.option("--data", help="Data set whose validation images become golden inputs.")
 @click.option("--output-names", metavar="A,B", help="Names of the outputs.")
+@click.option(
+    "--operators",
+    type=click.Choice(["auto", "all", "none"]),
+    default="auto",
+    show_default=True,
+    help="Which layers become custom operators; auto: low-bit ones, and sparse ones that are "
+    "faster by estimate; none: the plain graph.",
+)
 @click.option("--name", help="Name of the bundle; that of the network by default.")
 @click.option("--trust", multiple=True, help="A factory that a .edgenet may import and call.")
 @seed_option
@@ -55,6 +65,7 @@ def command(
     batch: str | None,
     data: str | None,
     output_names: str | None,
+    operators: Mode,
     name: str | None,
     trust: tuple[str, ...],
     seed: int,
@@ -81,6 +92,7 @@ def command(
         labels=labels,
         data=data,
         output_names=tuple(output_names.split(",")) if output_names else (),
+        operators=operators,
         name=name,
         trust=trust,
     )

@@ -17,6 +17,7 @@ COMMANDS = [
     "train",
     "evolve",
     "generate",
+    "adapt",
     "export",
     "check",
     "build",

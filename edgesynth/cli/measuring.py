@@ -62,6 +62,13 @@ def engine_options(command: F) -> F:
         help="Scratch memory of an engine's layer.",
     )
     @click.option("--plugins", metavar="FILE", help="Library of plugins for an engine.")
+    @click.option(
+        "--operators",
+        type=click.Choice(["auto", "all", "none"]),
+        default="auto",
+        show_default=True,
+        help="Layers that plugins compute: those that are faster so here, all that can be, none.",
+    )
     @click.option("--cache", metavar="FOLDER", help="Where engines are kept.")
     @click.option("--spin", is_flag=True, help="Wait for the GPU in a busy loop.")
     @functools.wraps(command)
@@ -74,6 +81,7 @@ def engine_options(command: F) -> F:
             plugins=options.pop("plugins"),
             cache=options.pop("cache"),
             spin=options.pop("spin"),
+            operators=options.pop("operators"),
         )
         return command(*args, engine=engine, **options)
 

@@ -38,11 +38,30 @@ def show_record(record: Mapping[str, Any], console: Console) -> None:
     table.add_row("throughput", _figure(record["throughput_per_s"], "1/s"))
     table.add_row("energy", _found(record["energy"], "gross_mj", "mJ"))
     table.add_row("accuracy", _accuracy(record["accuracy"]))
+    for label, text in _exits(record.get("exits")):
+        table.add_row(label, text)
     for key, value in record["cost"].items():
         table.add_row(_LABELS.get(key, key), _figure(value, "B" if key == "size_bytes" else ""))
     console.print(table)
     show_verdicts(record, console)
     show_doubts(record, console)
+
+
+def _exits(exits: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Where inputs left, beside where they were expected to."""
+    if not exits:
+        return []
+    expected = exits.get("expected") or {}
+    rows = []
+    for stage, share in exits.get("shares", expected).items():
+        words = f"{100 * share:.1f} %"
+        if stage in expected and "shares" in exits:
+            words += f" (expected {100 * expected[stage]:.1f} %)"
+        rows.append((f"leave at {escape(stage)}", words))
+    mean = exits.get("mean_cost")
+    if mean and mean["value"] is not None:
+        rows.append(("mean cost", _figure(mean["value"], mean["unit"])))
+    return rows
 
 
 def show_comparison(document: Mapping[str, Any], console: Console) -> None:

@@ -45,7 +45,9 @@ if TYPE_CHECKING:
 @seed_option
 @output_options
 def command(output: Output, **options: Any) -> int:
-    """Hold what PAPER claims beside what is obtained here: stressednets, precision or ferminets.
+    """Hold what PAPER claims beside what is obtained here.
+
+    PAPER is stressednets, precision, ferminets or adaptive.
 
     All rivals start from the same ancestor and are trained alike. Networks that --out holds are not
     made again, and the results of several calls in one --out add up.
@@ -57,6 +59,8 @@ def command(output: Output, **options: Any) -> int:
     if options["paper"] == "ferminets":
         return _ferminets(options, output)
     refuse_search_options(options)
+    if options["paper"] == "adaptive":
+        return _adaptive(options, output)
     from edgesynth.workflows.reproduce import ReproductionPlan, reproduce
 
     first = options["seed"]
@@ -93,6 +97,29 @@ def _ferminets(options: dict[str, Any], output: Output) -> int:
         progress=output.progress,
     )
     output.result(document, lambda console: show_searches(document, console))
+    return 0 if document["holds"] else 1
+
+
+def _adaptive(options: dict[str, Any], output: Output) -> int:
+    """Exits and cascades have no generations and no lineages, so they run apart."""
+    from edgesynth.cli.adaptation import show_reproduction
+    from edgesynth.core.errors import UserError
+    from edgesynth.workflows.reproduce.adaptive import reproduce_adaptive
+    from edgesynth.workflows.reproduce.adaptive_recipe import adaptive_recipe
+
+    shared = ("paper", "data", "out", "seeds", "workers", "seed", "generations", "rivals")
+    if options["generations"] is not None or options["rivals"]:
+        raise UserError("--generations and --rival mean nothing to reproduce adaptive")
+    first = options["seed"]
+    document = reproduce_adaptive(
+        options["data"],
+        options["out"],
+        seeds=range(first, first + options["seeds"]),
+        workers=options["workers"],
+        recipe=adaptive_recipe({k: v for k, v in options.items() if k not in shared}),
+        progress=output.progress,
+    )
+    output.result(document, lambda console: show_reproduction(document, console))
     return 0 if document["holds"] else 1
 
 

@@ -63,6 +63,17 @@ class Precision(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_de
     """Layer -> largest magnitude that its 8-bit input stands for."""
 
 
+class Exit(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A classifier on the output of one layer; see `edgesynth.networks.exits`."""
+
+    layer: str
+    """Name in the architecture."""
+    convolutions: int = 2
+    """3 x 3, each with stride 2, before the linear layer; 0 takes the mean of every channel."""
+    channels: int = 32
+    """Of these convolutions."""
+
+
 class Lineage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Where this network comes from. Generation 1 is the ancestor."""
 
@@ -90,6 +101,9 @@ class NetworkDescription(msgspec.Struct, forbid_unknown_fields=True, frozen=True
     """Layers that differ from the architecture's own widths; absent layers are whole."""
     precision: Precision = Precision()
     """Integer weights have their scales beside them in the weights' file."""
+    exits: tuple[Exit, ...] = ()
+    """Early exits, in the order in which they are reached. With any, names of layers and weights
+    begin with `backbone.` or `heads.NUMBER.`, but for those in `kept`."""
     lineage: Lineage = Lineage()
     accuracy: dict[str, float] = {}
     """Per split, a fraction: {"validation": 0.91, "test": 0.905}."""

@@ -21,6 +21,9 @@ def record_values(record: Mapping[str, Any]) -> dict[str, float]:
     if record["kind"] == "predicted":
         values["latency_p50_ms"] = latency["mean"]
     values.update({key: cost for key, cost in record["cost"].items() if cost is not None})
+    mean = (record.get("exits") or {}).get("mean_cost")
+    if mean is not None and mean["unit"] == "macs" and mean["value"] is not None:
+        values["macs"] = mean["value"]  # of the inputs as they left, not of all stages together
     if "gross_mj" in record["energy"] and not record["energy"].get("replayed"):
         values["energy_mj"] = record["energy"]["gross_mj"]
         values["inferences_per_joule"] = 1e3 / record["energy"]["gross_mj"]

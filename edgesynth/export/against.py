@@ -21,6 +21,8 @@ from edgesynth.networks.activations import float_inputs
 from edgesynth.networks.source import resolve
 from edgesynth.networks.zoo_spec import is_zoo_spec
 from edgesynth_rt.bundle import Bundle
+from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
+from edgesynth_rt.verify import run_golden
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,12 @@ def check_against(
 
     Raises UserError when `against` cannot be had or takes other inputs than the bundle.
     """
-    stage = bundle.single_stage
     golden, _ = bundle.golden()
     fresh = _fresh_inputs(bundle, seed)
     inputs = {name: np.concatenate([golden[name], fresh[name]]) for name in golden}
-    names = [output["name"] for output in stage.outputs]
+    names = [output["name"] for output in bundle.golden_outputs]
     expected = _source_outputs(bundle, against, inputs, names)
-    found = Session(stage.read(), stage.what).run(inputs, stage.batch)
+    found = run_golden(OnnxRuntimeRunner(bundle, threads=0), bundle, inputs, bundle.batch or 1)
     bounds, relative = golden_tolerances(bundle, atol=atol, rtol=rtol)
     runner = "ONNX Runtime" if against.network.endswith(".onnx") else "PyTorch"
     counts = [len(next(iter(arrays.values()))) for arrays in (golden, fresh)]
@@ -59,9 +60,7 @@ def check_against(
 def _source_outputs(bundle: Bundle, against: Against, inputs: Arrays, names: list[str]) -> Arrays:
     if against.network.endswith(".onnx"):
         model = read_onnx(Path(against.network))
-        made = Session(serialize(model), against.network).run(
-            inputs, bundle.single_stage.batch or 1
-        )
+        made = Session(serialize(model), against.network).run(inputs, bundle.batch or 1)
         if set(made) != set(names):
             raise UserError(
                 f"{against.network} has the outputs {', '.join(made)}, "
@@ -77,7 +76,7 @@ def _source_outputs(bundle: Bundle, against: Against, inputs: Arrays, names: lis
         raise UserError(
             f"{against.network} alone has random weights; give its --weights or its .edgenet folder"
         )
-    outputs = bundle.single_stage.outputs
+    outputs = bundle.outputs
     head = bundle.manifest.get("postprocessing")
     count = head["classes"] if head else outputs[0]["shape"][-1]
     classes = tuple(bundle.labels) or tuple(map(str, range(count)))
@@ -107,7 +106,7 @@ def _rounds_activations(bundle: Bundle) -> bool:
 
 def _fresh_inputs(bundle: Bundle, seed: int) -> Arrays:
     """Inputs of another seed than the golden ones, made in the same way."""
-    inputs = bundle.single_stage.inputs
+    inputs = bundle.inputs
     samples = bundle.manifest["golden"]["samples"]
     shape = _image_shape(bundle)
     if shape is None:
@@ -122,7 +121,7 @@ def _fresh_inputs(bundle: Bundle, seed: int) -> Arrays:
 
 def _image_shape(bundle: Bundle) -> tuple[int, int, int] | None:
     """(channels, height, width) of the one float image that the bundle takes, else None."""
-    inputs = bundle.single_stage.inputs
+    inputs = bundle.inputs
     if len(inputs) != 1 or len(inputs[0]["shape"]) != 4 or inputs[0]["dtype"] != "float32":
         return None
     _, channels, height, width = inputs[0]["shape"]

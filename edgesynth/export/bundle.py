@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgesynth.core.errors import CheckError, EdgesynthError, UserError
+from edgesynth.core.network import Preprocessing
 from edgesynth.export.agreement import Agreement, agree
 from edgesynth.export.candidate import Candidate
 from edgesynth.export.golden import RTOL, tolerances
@@ -21,7 +23,7 @@ from edgesynth_rt.bundle import open_bundle
 from edgesynth_rt.files import new_folder, read_json, write_bytes, write_json
 from edgesynth_rt.manifest import DYNAMIC_BATCH, MANIFEST, SCHEMA
 from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
-from edgesynth_rt.samples import run_samples
+from edgesynth_rt.verify import run_golden
 
 STAGE = "main"
 GOLDEN = "golden.npz"
@@ -49,20 +51,30 @@ def write_bundle(
     Raises CheckError with the worst element when ONNX Runtime computes other numbers; UserError
     when the folder holds something else or cannot be written.
     """
+    return install(
+        candidate.name,
+        folder,
+        lambda place: _write_files(candidate, target, place, command, seed),
+    )
+
+
+def install(name: str, folder: Path, fill: Callable[[Path], None]) -> Written:
+    """Let `fill` write a bundle's files and put them at `folder` once they agree; see
+    `write_bundle`. `name` is the bundle's in messages."""
     refuse_to_replace(folder)
     with new_folder(folder) as temporary:
         place = Path(temporary)
-        _write_files(candidate, target, place, command, seed)
+        fill(place)
         try:
             bundle = open_bundle(place)
             agreements = compare_golden(bundle)
         except EdgesynthError as error:
             reason = str(error).replace(str(place), str(folder))
-            raise CheckError(f"{candidate.name} was not exported: {reason}") from None
+            raise CheckError(f"{name} was not exported: {reason}") from None
         failed = [each for each in agreements if not each.passed]
         if failed:
             raise CheckError(
-                f"{candidate.name}: the exported file computes other numbers than its source: "
+                f"{name}: the exported file computes other numbers than its source: "
                 f"{failed[0]}; a branch or a size that depends on the input was frozen"
             )
     return Written(bundle.manifest, bundle.id, agreements)
@@ -101,9 +113,9 @@ def compare_golden(
     inputs, expected = bundle.golden()
     bounds, relative = golden_tolerances(bundle, atol=atol, rtol=rtol)
     samples = len(next(iter(inputs.values())))
-    agreements = agree(expected, run_samples(runner, inputs, batch=samples), bounds, relative)
+    agreements = agree(expected, run_golden(runner, bundle, inputs, samples), bounds, relative)
     if runner.batch is None and all(each.passed for each in agreements):
-        agreements = agree(expected, run_samples(runner, inputs, batch=1), bounds, relative)
+        agreements = agree(expected, run_golden(runner, bundle, inputs, 1), bounds, relative)
     return agreements
 
 
@@ -113,7 +125,7 @@ def golden_tolerances(
     """(absolute tolerance per output, relative tolerance) of an open bundle."""
     stated = bundle.manifest["golden"]
     own = stated.get("output_atol", {})
-    names = [output["name"] for output in bundle.stages[-1].outputs]
+    names = [output["name"] for output in bundle.golden_outputs]
     bounds = {name: atol if atol is not None else own.get(name, stated["atol"]) for name in names}
     return bounds, stated["rtol"] if rtol is None else rtol
 
@@ -123,7 +135,7 @@ def _write_files(
 ) -> None:
     data = serialize(candidate.model)
     write_bytes(place / f"{STAGE}.onnx", data)
-    golden = _npz(candidate)
+    golden = golden_file(candidate.golden_inputs, candidate.golden_outputs)
     write_bytes(place / GOLDEN, golden)
     manifest = {
         "schema": SCHEMA,
@@ -135,14 +147,15 @@ def _write_files(
                 "id": STAGE,
                 "onnx": f"{STAGE}.onnx",
                 "sha256": hashlib.sha256(data).hexdigest(),
-                "inputs": _tensors(candidate.golden_inputs, candidate.batch),
-                "outputs": _tensors(candidate.golden_outputs, candidate.batch),
+                "inputs": tensors(candidate.golden_inputs, candidate.batch),
+                "outputs": tensors(candidate.golden_outputs, candidate.batch),
             }
         ],
         "policy": None,
         "operators": _operators(candidate),
-        "golden": _golden(candidate, hashlib.sha256(golden).hexdigest()),
-        "preprocessing": _preprocessing(candidate),
+        **({"operator_layers": list(candidate.operators)} if candidate.operators else {}),
+        "golden": golden_facts(candidate.golden_outputs, golden, candidate.range_tolerance),
+        "preprocessing": preprocessing_facts(candidate.preprocessing),
         **({"postprocessing": candidate.postprocessing} if candidate.postprocessing else {}),
         "labels": list(candidate.labels),
         "accuracy": dict(candidate.accuracy),
@@ -158,7 +171,8 @@ def _write_files(
     write_json(place / MANIFEST, manifest)
 
 
-def _tensors(arrays: Arrays, batch: int | None) -> list[dict[str, object]]:
+def tensors(arrays: Arrays, batch: int | None) -> list[dict[str, object]]:
+    """`arrays` as a manifest lists tensors, with the batch `batch` (None where it is open)."""
     first = DYNAMIC_BATCH if batch is None else batch
     return [
         {"name": name, "dtype": array.dtype.name, "shape": [first, *array.shape[1:]]}
@@ -172,12 +186,13 @@ def _operators(candidate: Candidate) -> list[dict[str, str]]:
     return [{"type": each, "version": "1"} for each in types]
 
 
-def _golden(candidate: Candidate, sha256: str) -> dict[str, object]:
-    bounds = tolerances(candidate.golden_outputs, candidate.range_tolerance)
+def golden_facts(outputs: Arrays, data: bytes, range_tolerance: float) -> dict[str, object]:
+    """What a manifest says of the golden file `data` with these `outputs`."""
+    bounds = tolerances(outputs, range_tolerance)
     stated: dict[str, object] = {
         "file": GOLDEN,
-        "sha256": sha256,
-        "samples": len(next(iter(candidate.golden_inputs.values()))),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "samples": len(next(iter(outputs.values()))),
         "atol": max(bounds.values()),
         "rtol": RTOL,
     }
@@ -186,8 +201,8 @@ def _golden(candidate: Candidate, sha256: str) -> dict[str, object]:
     return stated
 
 
-def _preprocessing(candidate: Candidate) -> dict[str, object] | None:
-    known = candidate.preprocessing
+def preprocessing_facts(known: Preprocessing | None) -> dict[str, object] | None:
+    """What a manifest says of `known`."""
     if known is None:
         return None
     return {
@@ -199,10 +214,10 @@ def _preprocessing(candidate: Candidate) -> dict[str, object] | None:
     }
 
 
-def _npz(candidate: Candidate) -> bytes:
-    arrays: dict[str, Any]
-    arrays = {f"input/{name}": array for name, array in candidate.golden_inputs.items()}
-    arrays |= {f"output/{name}": array for name, array in candidate.golden_outputs.items()}
+def golden_file(inputs: Arrays, outputs: Arrays) -> bytes:
+    """The bytes of the golden file."""
+    arrays: dict[str, Any] = {f"input/{name}": array for name, array in inputs.items()}
+    arrays |= {f"output/{name}": array for name, array in outputs.items()}
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
     return stream.getvalue()

@@ -43,6 +43,8 @@ class Candidate:
     """Share of an output's range by which two implementations may differ."""
     warnings: tuple[str, ...] = field(default=())
     """What the user should know about the way it was made."""
+    operators: tuple[Mapping[str, object], ...] = ()
+    """Layers that are custom operators, as `custom_layers.Chosen` describes them."""
     postprocessing: Mapping[str, object] | None = None
     """Of a detection network: how its outputs become objects, see `detection_decode`."""
 

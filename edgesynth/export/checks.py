@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import onnx
 
 from edgesynth.core.errors import EdgesynthError
@@ -20,7 +21,11 @@ from edgesynth.export.rules import check_model, fatal
 from edgesynth.hardware.target import load_target
 from edgesynth_rt.bundle import Bundle
 from edgesynth_rt.files import write_bytes
+from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
+from edgesynth_rt.verify import run_every_sample
 
+_CLOSE = 1e-5
+"""Confidences closer to their threshold may fall to either side, by rounding."""
 Status = Literal["passed", "failed", "not checked"]
 
 
@@ -62,6 +67,38 @@ def compared(name: str, agreements: list[Agreement], what: str) -> Check:
     lines = [what, *map(str, agreements)]
     extra = {"outputs": [each.document() for each in agreements]}
     return Check(name, "passed" if passed else "failed", "\n".join(lines), extra)
+
+
+def check_policy(bundle: Bundle) -> Check:
+    """Exit-gate operators decide for the golden inputs as the policy in the manifest does."""
+    name = "policy"
+    try:
+        runner = OnnxRuntimeRunner(bundle, threads=0)
+        inputs, _ = bundle.golden()
+        made = run_every_sample(runner, inputs, batch=1)
+    except EdgesynthError as error:
+        return Check(name, "failed", str(error))
+    wrong, gated = [], 0
+    for stage, node in zip(bundle.stages, bundle.policy.nodes, strict=True):
+        if stage.gate is None:
+            continue
+        gated += 1
+        gate, logits = node.gates[0], made[node.logits]
+        apart = np.abs(gate.confidence(logits) - np.float32(gate.threshold)) > _CLOSE
+        differ = (made[stage.gate["exit"]] != 0) != gate.passes(logits)
+        if (differ & apart).any():
+            wrong.append(
+                f"{stage.what}: its operator decides otherwise for sample "
+                f"{int(np.flatnonzero(differ & apart)[0])}; only thresholds may be changed in a "
+                "manifest, kinds and weights of gates are in the file"
+            )
+    if wrong:
+        return Check(name, "failed", "\n".join(wrong))
+    outcome = bundle.policy.simulate(made)
+    left = ", ".join(f"{s} {100 * p:.0f} %" for s, p in bundle.policy.shares(outcome.left).items())
+    operators = f"{gated} exit-gate operators decide as it does; " if gated else ""
+    detail = f"{bundle.policy.kind}; {operators}golden samples leave at {left}"
+    return Check(name, "passed", detail)
 
 
 def check_target(bundle: Bundle) -> Check:

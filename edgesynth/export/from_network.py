@@ -24,7 +24,9 @@ from edgesynth.export.candidate import (
     is_segmenter,
     require_finite,
 )
+from edgesynth.export.custom_layers import choose_operators
 from edgesynth.export.golden import data_pixels, noise_pixels, preprocess, samples_for
+from edgesynth.export.layer_choice import Mode
 from edgesynth.export.onnx_file import evaluating, export_module, run_module, serialize
 from edgesynth.export.precision import carry, for_target
 from edgesynth.export.session import Arrays, Session
@@ -43,12 +45,14 @@ def from_network(
     labels: tuple[str, ...] = (),
     data: Dataset | None = None,
     output_names: Sequence[str] = (),
+    operators: Mode = "auto",
     seed: int = 0,
 ) -> Candidate:
     """Write `network` for `target` and compute its golden outputs in PyTorch, float32.
 
     `preprocessing` None says that it is not known; golden inputs then are pixels scaled to 0..1.
-    Golden inputs are images of `data`'s validation split, without it seeded noise.
+    Golden inputs are images of `data`'s validation split, without it seeded noise. `operators` says
+    which layers become custom operators, see `layer_choice.choose`.
 
     Raises UserError when the network cannot run, cannot be written, or does not fit the labels or
     the data; CheckError when its outputs are not finite.
@@ -65,14 +69,14 @@ def from_network(
         dynamic_batch=batch is None,
         output_names=output_names,
     )
-    carried = carry(exported.model, source, network, target)
+    chosen = choose_operators(exported.model, network, target, operators)
+    carried = carry(exported.model, source, network, target, chosen.packed)
     names = [output.name for output in exported.model.graph.output]
     inputs = _golden_inputs(network, preprocessing, data, samples_for(batch), seed)
     if batch is None:
         _require_open_batch(exported.model, inputs, network.name)
     outputs = run_network(network, inputs, names)
     require_finite(outputs, network.name)
-    cost = count(network.module, description.input_shape)
     head = head_of(network.module).postprocessing() if has_head(network.module) else None
     return Candidate(
         name=network.name,
@@ -84,13 +88,14 @@ def from_network(
         preprocessing=preprocessing,
         labels=_labels(labels, outputs, head, network.name),
         accuracy=_accuracy(description),
-        cost={"params": cost.params, "macs": cost.macs, "size_bytes": cost.size_bytes},
+        cost=_cost(network),
         parent=description.weights_sha256 or None,
         versions=versions("torch", "onnx"),
         postprocessing=head,
         precision=carried.document,
         range_tolerance=carried.range_tolerance,
-        warnings=(*exported.warnings, *carried.notes),
+        operators=chosen.layers,
+        warnings=(*exported.warnings, *chosen.notes, *carried.notes),
     )
 
 
@@ -100,6 +105,11 @@ def _labels(
     if head is None:
         return checked_labels(labels, outputs, name)
     return counted_labels(labels, head["classes"], name)
+
+
+def _cost(network: Network) -> dict[str, int | None]:
+    cost = count(network.module, network.description.input_shape)
+    return {"params": cost.params, "macs": cost.macs, "size_bytes": cost.size_bytes}
 
 
 def _accuracy(description: NetworkDescription) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from edgesynth.export.candidate import (
     is_classifier,
     require_finite,
 )
+from edgesynth.export.custom_layers import choose_operators
 from edgesynth.export.golden import (
     data_pixels,
     noise_pixels,
@@ -30,6 +31,7 @@ from edgesynth.export.golden import (
     random_inputs,
     samples_for,
 )
+from edgesynth.export.layer_choice import Mode
 from edgesynth.export.onnx_file import BATCH_SYMBOL, serialize
 from edgesynth.export.opset import to_target
 from edgesynth.export.options import fit_channels
@@ -51,6 +53,7 @@ def from_onnx(
     preprocessing: Preprocessing | None = None,
     labels: tuple[str, ...] = (),
     data: Dataset | None = None,
+    operators: Mode = "auto",
     seed: int = 0,
 ) -> Candidate:
     """Fit the file at `path` to `target` and compute its golden outputs in ONNX Runtime.
@@ -72,6 +75,8 @@ def from_onnx(
     require_finite(outputs, str(path))
     tidy(model)
     fitted = to_target(model, target, path, golden, outputs, fixed)
+    cost = _cost(fitted)
+    chosen = choose_operators(fitted, None, target, operators)
     return Candidate(
         name=path.stem,
         task="classification" if is_classifier(outputs) else UNKNOWN_TASK,
@@ -82,9 +87,11 @@ def from_onnx(
         preprocessing=preprocessing,
         labels=checked_labels(labels, outputs, str(path)),
         accuracy={},
-        cost=_cost(fitted),
+        cost=cost,
         parent=hashlib.sha256(path.read_bytes()).hexdigest(),
         versions=versions("onnx", "onnxruntime"),
+        operators=chosen.layers,
+        warnings=chosen.notes,
     )
 
 

@@ -57,11 +57,11 @@ class View:
         return inputs[position] if position < len(inputs) and inputs[position] else None
 
 
-def views(model: onnx.ModelProto) -> Iterator[View]:
-    """Every node of `model`: of its graph, of graphs inside of nodes, and of its functions."""
+def views(model: onnx.ModelProto, *, functions: bool = True) -> Iterator[View]:
+    """Every node of `model`: of its graph, of graphs inside of nodes, and of its `functions`."""
     scope = Scope({}, _types(model), known_shapes(model))
     yield from _of_graph(model.graph, scope, "")
-    for function in model.functions:
+    for function in model.functions if functions else ():
         empty = Scope({}, {}, {})
         yield from _of_nodes(list(function.node), empty, f"function {function.name}, ")
 

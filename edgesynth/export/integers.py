@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from edgesynth.networks.grid import codes_of, from_rows
+from edgesynth.networks.grid import codes_of, format_of, from_rows
 from edgesynth.networks.network import Network
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -37,6 +37,53 @@ class _Place:
     axis: int
 
 
+@dataclass(frozen=True)
+class IntegerWeight:
+    """A weight of a file whose values are the integer codes of a layer times scales."""
+
+    node: onnx.NodeProto
+    layer: str
+    """Of the network."""
+    codes: Codes
+    """int8, in the shape of the weight in the file."""
+    scales: Floats
+    """float32, positive, one per output channel."""
+    axis: int
+    """Of the output channels."""
+    bits: int
+    """Of one code."""
+
+    @property
+    def weight(self) -> str:
+        """Name of the tensor."""
+        name: str = self.node.input[1]
+        return name
+
+
+def find_integers(graph: onnx.GraphProto, network: Network) -> list[IntegerWeight]:
+    """The weights of `graph`, the file of `network`, that are on the grid of an integer format.
+
+    A layer whose weights the exporter has changed by more than a factor per channel is left out.
+    """
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    reads: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            reads.setdefault(name, []).append(node)
+    free = [
+        node
+        for node in graph.node
+        if node.op_type in WEIGHTED and node.input[1] in weights and len(reads[node.input[1]]) == 1
+    ]
+    found = []
+    for parameter in network.scales:
+        place = _find_layer(network, parameter.removesuffix(".weight"), free, weights)
+        if place is not None:
+            free.remove(place.node)
+            found.append(place)
+    return found
+
+
 def write_integers(model: onnx.ModelProto, network: Network, *, constants: bool) -> set[str]:
     """Replace weights of `model`, the file of `network`, by codes and scales, in place.
 
@@ -44,47 +91,28 @@ def write_integers(model: onnx.ModelProto, network: Network, *, constants: bool)
     `QuantizeLinear` first. Returns the layers that were found and replaced; a layer whose weights
     the exporter has changed by more than a factor per channel keeps its float values.
     """
-    graph = model.graph
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    reads: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            reads.setdefault(name, []).append(node)
-    free = [
-        (node, node.input[1])
-        for node in graph.node
-        if node.op_type in WEIGHTED and node.input[1] in weights and len(reads[node.input[1]]) == 1
-    ]
-    written: set[str] = set()
-    for layer in network.scales:
-        name = layer.removesuffix(".weight")
-        place = _write_layer(graph, network, name, free, weights, constants)
-        if place is not None:
-            free.remove(place)
-            written.add(name)
-    return written
+    found = find_integers(model.graph, network)
+    for each in found:
+        _replace(model.graph, each, constants)
+    return {each.layer for each in found}
 
 
-def _write_layer(
-    graph: onnx.GraphProto,
+def _find_layer(
     network: Network,
     name: str,
-    free: list[tuple[onnx.NodeProto, str]],
+    free: list[onnx.NodeProto],
     weights: Mapping[str, onnx.TensorProto],
-    constants: bool,
-) -> tuple[onnx.NodeProto, str] | None:
-    """Write one layer where its weights are found; returns that place."""
+) -> IntegerWeight | None:
     module = network.module.get_submodule(name)
     codes: Codes = from_rows(codes_of(network, name), module).cpu().numpy()
-    for node, weight in free:
+    for node in free:
         place = _place(node, module, codes)
-        values = numpy_helper.to_array(weights[weight])
+        values = numpy_helper.to_array(weights[node.input[1]])
         if place is None or place.codes.shape != values.shape:
             continue
         fitted = _fit(values, place)
         if fitted is not None:
-            _replace(graph, weights[weight], fitted, place.axis, constants)
-            return node, weight
+            return IntegerWeight(node, name, *fitted, place.axis, format_of(network, name).bits)
     return None
 
 
@@ -119,15 +147,10 @@ def _fit(values: Floats, place: _Place) -> tuple[Codes, Floats] | None:
     return codes.astype(np.int8), scales
 
 
-def _replace(
-    graph: onnx.GraphProto,
-    weight: onnx.TensorProto,
-    fitted: tuple[Codes, Floats],
-    axis: int,
-    constants: bool,
-) -> None:
-    """Nodes that make the tensor named as `weight` from what takes its place."""
-    name, (codes, scales) = weight.name, fitted
+def _replace(graph: onnx.GraphProto, found: IntegerWeight, constants: bool) -> None:
+    """Nodes that make the tensor that was the weight from what takes its place."""
+    name, codes, axis = found.weight, found.codes, found.axis
+    weight = next(tensor for tensor in graph.initializer if tensor.name == name)
     stored, scale, zero = f"{name}_codes", f"{name}_scale", f"{name}_zero"
     nodes = [
         helper.make_node(
@@ -138,15 +161,15 @@ def _replace(
         weight.CopyFrom(numpy_helper.from_array(codes, stored))
     else:
         shape = [-1 if each == axis else 1 for each in range(codes.ndim)]
-        values = codes.astype(np.float32) * scales.reshape(shape)
+        values = codes.astype(np.float32) * found.scales.reshape(shape)
         weight.CopyFrom(numpy_helper.from_array(values, f"{name}_values"))
         inputs = [weight.name, scale, zero]
         quantize = helper.make_node(
             "QuantizeLinear", inputs, [stored], f"{name}_quantize", axis=axis
         )
         nodes.insert(0, quantize)
-    graph.initializer.append(numpy_helper.from_array(scales, scale))
-    graph.initializer.append(numpy_helper.from_array(np.zeros(len(scales), np.int8), zero))
+    graph.initializer.append(numpy_helper.from_array(found.scales, scale))
+    graph.initializer.append(numpy_helper.from_array(np.zeros(len(found.scales), np.int8), zero))
     rest = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *rest])

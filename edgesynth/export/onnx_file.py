@@ -40,29 +40,31 @@ class Exported:
 
 def export_module(
     module: nn.Module,
-    example: torch.Tensor,
-    *,
+    *examples: torch.Tensor,
     opset: int,
     ir_version: int,
     dynamic_batch: bool = False,
+    input_names: Sequence[str] = ("input",),
     output_names: Sequence[str] = (),
 ) -> Exported:
-    """The ONNX model of `module`, BatchNorm folded, with the input `input`.
+    """The ONNX model of `module`, BatchNorm folded, with the inputs `input_names`.
 
-    `example`: float32, shape (batch, channels, height, width); its batch is the model's unless
-    `dynamic_batch`, which names the first dimension of every input and output `N`. A single output
+    `examples`: one for each input, such as an image batch, float32 (batch, channels, height,
+    width); their batch is the model's unless `dynamic_batch`, which names the first dimension of
+    every input and output `N`. A single output
     is called `logits` when it has two axes, else `output`; several take the keys of a dictionary
     or `output_0`, `output_1`; `output_names` overrides all. The module keeps its modes.
 
     Raises UserError when the module cannot run or be exported at `opset`, CheckError when the
     exporter wrote another opset than it was asked for.
     """
-    with evaluating(module), _tensors_only(module, example) as (plain, found):
+    with evaluating(module), _tensors_only(module, examples) as (plain, found):
         names = list(output_names) or found
         if len(names) != len(found):
             raise UserError(f"{len(names)} output names for a network with {len(found)} outputs")
-        axes = {name: {0: BATCH_SYMBOL} for name in ("input", *names)} if dynamic_batch else None
-        model, said = _run_exporter(plain, example, opset, names, axes)
+        ends = (*input_names, *names)
+        axes = {name: {0: BATCH_SYMBOL} for name in ends} if dynamic_batch else None
+        model, said = _run_exporter(plain, examples, opset, (list(input_names), names), axes)
     assert_opset(model, opset)
     tidy(model)
     model.ir_version = ir_version
@@ -117,14 +119,14 @@ def run_module(module: nn.Module, batch: torch.Tensor) -> dict[str, torch.Tensor
 
     Raises UserError, naming the input's shape, when the module cannot take it.
     """
-    return _named(_forward(module, batch))
+    return _named(_forward(module, (batch,)))
 
 
-def _forward(module: nn.Module, batch: torch.Tensor) -> Any:
+def _forward(module: nn.Module, examples: tuple[torch.Tensor, ...]) -> Any:
     try:
-        return module(batch)
+        return module(*examples)
     except Exception as error:
-        shape = "x".join(map(str, batch.shape[1:]))
+        shape = "x".join(map(str, examples[0].shape[1:]))
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise UserError(
             f"{type(module).__name__} cannot run an input of {shape}: {reason}; "
@@ -153,10 +155,10 @@ def _named(made: Any) -> dict[str, torch.Tensor]:
 
 @contextmanager
 def _tensors_only(
-    module: nn.Module, example: torch.Tensor
+    module: nn.Module, examples: tuple[torch.Tensor, ...]
 ) -> Iterator[tuple[nn.Module, list[str]]]:
     """`module` itself, or a shell around it where it returns anything but tensors in a tuple."""
-    made = _forward(module, example)
+    made = _forward(module, examples)
     names = list(_named(made))
     if isinstance(made, torch.Tensor | tuple):
         yield module, names
@@ -167,17 +169,17 @@ def _tensors_only(
             super().__init__()
             self.network = module
 
-        def forward(self, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return tuple(_named(self.network(batch)).values())
+        def forward(self, *batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return tuple(_named(self.network(*batch)).values())
 
     yield Tuple().eval(), names
 
 
 def _run_exporter(
     module: nn.Module,
-    example: torch.Tensor,
+    examples: tuple[torch.Tensor, ...],
     opset: int,
-    output_names: list[str],
+    names: tuple[list[str], list[str]],
     dynamic_axes: dict[str, dict[int, str]] | None,
 ) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     stream: Any = io.BytesIO()  # taken by this exporter, though its annotation says paths only
@@ -186,10 +188,10 @@ def _run_exporter(
         try:
             torch.onnx.export(
                 module,
-                (example,),
+                examples,
                 stream,
-                input_names=["input"],
-                output_names=output_names,
+                input_names=names[0],
+                output_names=names[1],
                 dynamic_axes=dynamic_axes,
                 opset_version=opset,
                 dynamo=False,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgesynth.core.errors import UserError
 from edgesynth.core.network import Preprocessing
+from edgesynth.export.layer_choice import Mode
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class ExportOptions:
     output_names: tuple[str, ...] = ()
     name: str | None = None
     """Of the bundle; None takes the network's."""
+    operators: Mode = "auto"
+    """Which layers become custom operators."""
     trust: tuple[str, ...] = ()
     """Factories that a `.edgenet` folder may import and call."""
 

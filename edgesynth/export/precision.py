@@ -53,10 +53,17 @@ def for_target(network: Network, target: Target) -> Network:
     return Network(module, description, network.masks, network.scales)
 
 
-def carry(model: onnx.ModelProto, source: Network, exported: Network, target: Target) -> Carried:
+def carry(
+    model: onnx.ModelProto,
+    source: Network,
+    exported: Network,
+    target: Target,
+    packed: frozenset[str] = frozenset(),
+) -> Carried:
     """Write the integer weights of `exported` into `model`, its file, where `target` takes them.
 
-    `source`: the network as the user gave it; `exported`: what `for_target` made of it.
+    `source`: the network as the user gave it; `exported`: what `for_target` made of it; `packed`:
+    layers whose codes are in the file already, in words that an operator reads.
     """
     precision = source.description.precision
     if not precision.weights:
@@ -67,14 +74,17 @@ def carry(model: onnx.ModelProto, source: Network, exported: Network, target: Ta
     if wanted and exported.scales:
         written = write_integers(model, exported, constants=rule.int8_constants)
     layers = [
-        {**layer.document(), "file": "int8 codes" if layer.layer in written else "float32 values"}
+        {**layer.document(), "file": _form(layer.layer, written, packed)}
         for layer in storage_of(source).layers
     ]
     activations = {
         "bits": ACTIVATION_BITS if precision.activations else None,
         "file": "QuantizeLinear" if exported.description.precision.activations else "float32",
     }
-    notes = (*_float_notes(model, source, target), *_notes(source, exported, target, written))
+    notes = (
+        *_float_notes(model, source, target),
+        *_notes(source, exported, target, written, packed),
+    )
     rounded = bool(exported.description.precision.activations)
     return Carried(
         {"layers": layers, "activations": activations, "notes": list(notes)},
@@ -105,11 +115,24 @@ def _all_half(model: onnx.ModelProto) -> bool:
     return all((each == each.astype(np.float16)).all() for each in values)
 
 
-def _notes(source: Network, exported: Network, target: Target, written: set[str]) -> list[str]:
+def _form(layer: str, written: set[str], packed: frozenset[str]) -> str:
+    """How the weights of `layer` stand in the file."""
+    if layer in packed:
+        return "packed words"
+    return "int8 codes" if layer in written else "float32 values"
+
+
+def _notes(
+    source: Network,
+    exported: Network,
+    target: Target,
+    written: set[str],
+    packed: frozenset[str],
+) -> list[str]:
     notes = []
     rule, precision = target.quantization, source.description.precision
     left = [name.removesuffix(".weight") for name in source.scales]
-    left = [name for name in left if name not in written]
+    left = [name for name in left if name not in written and name not in packed]
     if left and not rule.allowed:
         notes.append(f"integer weights travel as float32 values on their grid: {rule.reason}")
     elif left and not written and not precision.activations:

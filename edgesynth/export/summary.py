@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+_MOST_OPERATORS = 16
+
 
 def export_lines(document: dict[str, Any]) -> list[str]:
     """The document of `edgesynth.workflows.export.export` as text."""
@@ -19,6 +21,7 @@ def export_lines(document: dict[str, Any]) -> list[str]:
     for tensor in stages[-1]["outputs"]:
         lines.append(f"  {tensor['name']:<12} {_tensor(tensor)}{_labels(document)}")
     lines.append(f"  {'cost':<12} {_cost(document['cost'])}")
+    lines += [f"  {'operator':<12} {line}" for line in operator_lines(document["operators"])]
     lines += [f"  {'verified':<12} ONNX Runtime: {_agreement(each)}" for each in _agreed(document)]
     lines += [
         "next",
@@ -33,6 +36,16 @@ def check_rows(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [
         (check["status"].upper(), check["name"], check["detail"]) for check in document["checks"]
     ]
+
+
+def operator_lines(layers: list[dict[str, Any]]) -> list[str]:
+    """A line for each of the first custom operators of a bundle, and how many more there are."""
+    lines = [
+        f"{each['node']} {each['type']}: estimate: {each['estimate']} is faster; {each['reason']}"
+        for each in layers[:_MOST_OPERATORS]
+    ]
+    more = len(layers) - len(lines)
+    return [*lines, *([f"and {more} more"] if more else [])]
 
 
 def size_text(size_bytes: int) -> str:

@@ -31,7 +31,7 @@ def tidy(model: onnx.ModelProto) -> None:
     _constants_to_initializers(graph)
     _remove_identities(graph)
     _fix_reshapes(model)
-    _drop_unused(graph)
+    drop_unused(graph)
     _strip_texts(model)
     del graph.value_info[:]
 
@@ -70,7 +70,7 @@ def _constants_to_initializers(graph: onnx.GraphProto) -> None:
         else:
             tensor.name = node.output[0]
             graph.initializer.append(tensor)
-    _replace_nodes(graph, kept)
+    replace_nodes(graph, kept)
 
 
 def _constant_value(node: NodeProto) -> TensorProto | None:
@@ -111,7 +111,7 @@ def _remove_identities(graph: onnx.GraphProto) -> None:
             source[node.output[0]] = source.get(passed, passed)
         else:
             kept.append(node)
-    _replace_nodes(graph, kept)
+    replace_nodes(graph, kept)
     _rename_reads(graph, source)
 
 
@@ -205,7 +205,7 @@ def _shapes_in(model: onnx.ModelProto) -> Shapes:
     return shapes
 
 
-def _drop_unused(graph: onnx.GraphProto) -> None:
+def drop_unused(graph: onnx.GraphProto) -> None:
     """Drop nodes whose outputs nobody reads, then weights that nobody reads."""
     needed = {value.name for value in graph.output}
     kept: list[NodeProto] = []
@@ -213,7 +213,7 @@ def _drop_unused(graph: onnx.GraphProto) -> None:
         if needed.intersection(node.output):
             kept.append(node)
             needed.update(reads(node))
-    _replace_nodes(graph, kept[::-1])
+    replace_nodes(graph, kept[::-1])
     for index in range(len(graph.initializer) - 1, -1, -1):
         if graph.initializer[index].name not in needed:
             del graph.initializer[index]
@@ -244,6 +244,7 @@ def _strip_nodes(nodes: Iterator[NodeProto]) -> None:
             _strip_graph(inner)
 
 
-def _replace_nodes(graph: onnx.GraphProto, nodes: list[NodeProto]) -> None:
+def replace_nodes(graph: onnx.GraphProto, nodes: list[NodeProto]) -> None:
+    """Let `nodes` be the nodes of `graph`."""
     del graph.node[:]
     graph.node.extend(nodes)

@@ -7,8 +7,8 @@ GoogLeNet is left out, so the grid has a stride of 16 pixels; its average poolin
 are replaced by two 1 x 1 convolutions. Its input is the pixel less 127 (as `Preprocessing`: scale
 1, mean 127, std 1).
 
-From scratch, instead of from GoogLeNet's weights, it trains in a fraction of the steps with
-`batch_norm=True, lrn=False, coverage_loss="bce"`.
+`batch_norm=True, lrn=False, coverage_loss="bce"` are for training from scratch, where the published
+network starts from GoogLeNet's weights.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from edgesynth.networks import zoo
 from edgesynth.networks.activations import quantize_inputs
 from edgesynth.networks.darknet_network import DarknetNetwork
 from edgesynth.networks.edits import apply_edits
+from edgesynth.networks.exits import ExitNetwork
 from edgesynth.networks.grid import check_grid
 from edgesynth.networks.narrow import narrow, widths
 from edgesynth.networks.network import Network
@@ -95,6 +96,7 @@ def load(folder: Path, *, trust: Collection[str] = ()) -> Network:
         apply_kept(module, description.kept)
     except ValueError as error:
         raise UserError(f"network {folder / 'network.json'}: {error}") from None
+    module = with_exits(module, description)
     packed = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_MASK)}
     scales = {name: tensors.pop(name) for name in list(tensors) if name.startswith(_SCALE)}
     load_weights(module, tensors, str(path))
@@ -107,6 +109,14 @@ def load(folder: Path, *, trust: Collection[str] = ()) -> Network:
         name = key.removeprefix(_MASK)
         network.masks[name] = _unpack(bits, parameters.get(name), f"{path}: {key}")
     return network
+
+
+def with_exits(module: nn.Module, description: NetworkDescription) -> nn.Module:
+    """`module`, the architecture of `description`, with fresh heads where it has exits."""
+    if not description.exits:
+        return module
+    classes = len(description.classes)
+    return ExitNetwork(module, description.exits, description.input_shape, classes)
 
 
 def apply_kept(module: nn.Module, kept: dict[str, Kept]) -> None:

@@ -25,9 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesynth.core.errors import UserError
+from edgesynth_rt import packed_words
 
 BITS = (2, 3, 4, 8)
-_HALF = 16
 
 Codes = npt.NDArray[np.int8]
 Words = npt.NDArray[np.int32]
@@ -64,7 +64,8 @@ def codes_per_word(bits: int) -> int:
     if bits not in BITS:
         widths = ", ".join(map(str, BITS))
         raise UserError(f"codes of {bits} bits have no packed layout; use one of {widths}")
-    return 2 * (_HALF // bits)
+    count: int = packed_words.codes_per_word(bits)
+    return count
 
 
 def words_per_row(columns: int, bits: int) -> int:
@@ -86,7 +87,7 @@ def pack(codes: Codes, bits: int) -> Words:
     padded = np.zeros((rows, words * 2 * per_half), np.int64)
     padded[:, :columns] = codes
     fields = (padded + offset).reshape(rows, words, per_half, 2)
-    unsigned = (fields << _shifts(bits)).sum(axis=(2, 3)).astype(np.uint32)
+    unsigned = (fields << packed_words.field_shifts(bits)).sum(axis=(2, 3)).astype(np.uint32)
     packed: Words = unsigned.view(np.int32)
     return packed
 
@@ -96,19 +97,11 @@ def unpack(words: Words, bits: int, columns: int) -> Codes:
 
     Raises UserError when the words of a row are not as many as `columns` codes need.
     """
-    rows, found = words.shape
+    found = words.shape[1]
     if found != words_per_row(columns, bits):
         raise UserError(
             f"{found} words per row do not hold {columns} codes of {bits} bits; "
             f"{words_per_row(columns, bits)} do"
         )
-    unsigned = words.astype(np.int32, copy=False).view(np.uint32).astype(np.int64)
-    fields = (unsigned[:, :, None, None] >> _shifts(bits)) & ((1 << bits) - 1)
-    codes = fields.reshape(rows, found * codes_per_word(bits))[:, :columns] - (1 << (bits - 1))
-    return codes.astype(np.int8)
-
-
-def _shifts(bits: int) -> npt.NDArray[np.int64]:
-    """Bit position of every field, shape (fields of a half, 2): even columns low, odd ones high."""
-    low = bits * np.arange(_HALF // bits, dtype=np.int64)
-    return np.stack([low, low + _HALF], axis=1)
+    codes: Codes = packed_words.unpack(words, bits, columns)
+    return codes

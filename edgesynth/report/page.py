@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from edgesynth.report.blocks import Section
 from edgesynth.report.evidence import Evidence, gather
+from edgesynth.report.sections.exits import exits
 from edgesynth.report.sections.gaps import gaps
 from edgesynth.report.sections.generated import generated
 from edgesynth.report.sections.generations import generations
@@ -81,6 +82,7 @@ def _sections(evidence: Evidence, players: Cast | None) -> list[Section]:
         *(generations(run, n, count) for n, run in enumerate(evidence.runs, start=1)),
         *made,
         measured(players),
+        exits(players),
         predicted(players),
         gaps(players),
         provenance(evidence, players),

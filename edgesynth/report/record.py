@@ -122,6 +122,15 @@ class Model(msgspec.Struct, frozen=True):
     energy_status: str = ""
 
 
+class Exits(msgspec.Struct, frozen=True):
+    """Where inputs left, by stage, as shares."""
+
+    shares: dict[str, Fraction] = {}
+    expected: dict[str, Fraction] | None = None
+    counted_on: str = ""
+    drift: dict[str, Any] | None = None
+
+
 class Record(msgspec.Struct, frozen=True):
     """`edgesynth.record/1`; keys that the page does not show are left out."""
 
@@ -139,6 +148,7 @@ class Record(msgspec.Struct, frozen=True):
     accuracy: Accuracy = Accuracy()
     cost: Cost = Cost()
     requirements: list[Verdict] = []
+    exits: Exits | None = None
     validity: list[str] = []
     raw: str | None = None
     measurement: dict[str, Any] = {}

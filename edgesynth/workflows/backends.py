@@ -24,6 +24,8 @@ class EnginePlan:
     """Folder of engines; by default below ~/.cache."""
     spin: bool = False
     """Wait for the GPU in a busy loop."""
+    operators: str = "auto"
+    """Which layers become plugins, see `edgesynth_rt.operator_choice`."""
 
 
 class Runner(Protocol):
@@ -66,6 +68,7 @@ def open_runners(
     plan = engine or EnginePlan()
     tensorrt = TensorRTBackend(plan.plugins, plan.cache, plan.spin, say)
     opened = [
-        tensorrt.open(bundle, plan.precision, plan.workspace_mib, batch) for bundle in bundles
+        tensorrt.open(bundle, plan.precision, plan.workspace_mib, batch, operators=plan.operators)
+        for bundle in bundles
     ]
     return [runner for runner, _ in opened], tensorrt.software()

@@ -150,7 +150,7 @@ class BoardJob:
         """Options that build, verify and bench share, so that all speak of one engine."""
         engine, batch = self._plan.measuring.engine, self._plan.measuring.batch
         words = ["--precision", engine.precision, "--workspace", str(engine.workspace_mib)]
-        words += ["--cache", engine.cache or _ENGINES]
+        words += ["--cache", engine.cache or _ENGINES, "--operators", engine.operators]
         if self._shipment.plugins is not None:
             words += ["--plugins", self._shipment.plugins]
         if batch is not None:

@@ -28,7 +28,9 @@ def build(
     plan, talk = engine or EnginePlan(), progress or Silent()
     with open_bundle(bundle) as opened:
         tensorrt = TensorRTBackend(plan.plugins, plan.cache, plan.spin, talk.say)
-        _, engines = tensorrt.open(opened, plan.precision, plan.workspace_mib, batch, force)
+        _, engines = tensorrt.open(
+            opened, plan.precision, plan.workspace_mib, batch, force, operators=plan.operators
+        )
         return {
             "schema": "edgesynth.engines/1",
             "bundle": {"name": opened.name, "id": opened.id},

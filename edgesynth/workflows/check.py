@@ -15,6 +15,7 @@ from edgesynth.export.checks import (
     check_files,
     check_golden,
     check_nvidia,
+    check_policy,
     check_requirement,
     check_target,
 )
@@ -57,6 +58,8 @@ def check(
         lambda: check_target(bundle),
         lambda: check_nvidia(bundle),
     ]
+    if bundle.policy is not None:
+        steps.insert(2, lambda: check_policy(bundle))
     if against is not None:
         steps.insert(2, lambda: check_against(bundle, against, atol, rtol, seed))
     checks = []

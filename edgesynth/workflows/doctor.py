@@ -22,6 +22,7 @@ from typing import Literal
 import msgspec
 
 from edgesynth import __version__
+from edgesynth.workflows.doctor_plugins import ADD, describe_plugins, usual_places
 
 SCHEMA = "edgesynth.doctor/1"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -68,6 +69,8 @@ class Machine:
     root: Path = Path("/")
     path: str | None = None
     version_of: Callable[[str], str | None] = installed_version
+    plugins: Callable[[], list[Path]] = usual_places
+    """Files that may be our plugin library."""
 
     def program(self, *names: str) -> str | None:
         """The first of the programs `names` that is on `path`."""
@@ -257,6 +260,16 @@ def _examine_tensorrt(machine: Machine) -> Capability:
     )
 
 
+def _examine_plugins(machine: Machine) -> Capability:
+    found = next((path for path in machine.plugins() if path.is_file()), None)
+    return _capability(
+        "plugin library",
+        describe_plugins(found) if found else None,
+        without="bundles with custom operators build only the functions' bodies, not the kernels",
+        add=ADD,
+    )
+
+
 def _examine_trtexec(machine: Machine) -> Capability:
     unpacked = [str(file) for file in machine.files("usr/src/tensorrt/bin/trtexec")]
     return _capability(
@@ -367,6 +380,7 @@ def _text(file: Path) -> str:
 
 _SYSTEM_CHECKS = (
     _examine_tensorrt,
+    _examine_plugins,
     _examine_trtexec,
     _examine_gpu,
     _examine_jetson,

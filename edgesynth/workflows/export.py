@@ -95,6 +95,7 @@ def _candidate(
             labels=labels or network.description.classes,
             data=data,
             output_names=options.output_names,
+            operators=options.operators,
             seed=seed,
         )
         if options.weights is not None:
@@ -122,6 +123,7 @@ def _from_onnx(
         preprocessing=options.preprocessing or _of_data(data),
         labels=labels or (data.classes if data else ()),
         data=data,
+        operators=options.operators,
         seed=seed,
     )
 
@@ -209,6 +211,7 @@ def _document(candidate: Candidate, target: Target, out: Path, written: Written)
         "labels": list(candidate.labels),
         "cost": dict(candidate.cost),
         "accuracy": dict(candidate.accuracy),
+        "operators": written.manifest.get("operator_layers", []),
         "golden": written.manifest["golden"],
         "agreement": [each.document() for each in written.agreements],
         "warnings": list(candidate.warnings),

@@ -84,6 +84,11 @@ def golden_bytes(**replaced):
         arrays.pop(key)
         if array is not None:
             arrays[key] = array
+    return npz_bytes(arrays)
+
+
+def npz_bytes(arrays):
+    """The bytes of an `.npz` file with `arrays`, a dict."""
     stream = io.BytesIO()
     np.savez(stream, **arrays)
     return stream.getvalue()

@@ -10,18 +10,14 @@ addresses that it is given are real ones, see `host_cudart.c`.
 """
 
 import ctypes
-import inspect
 import json
-import os
-import re
+import time
 import types
 
 import numpy as np
+from recorded_interface import VERSIONS as VERSIONS
+from recorded_interface import make_class, make_enumeration, record
 
-RECORD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tensorrt_api.json")
-with open(RECORD) as _stream:
-    _RECORD = json.load(_stream)
-VERSIONS = _RECORD["versions"]
 _PLAN = b"PLAN"
 _NUMPY = {
     "FLOAT": "float32",
@@ -39,7 +35,9 @@ class World(object):
 
     tensors(onnx): [(name, is_input, dtype, shape)], -1 for a dynamic dimension; compute(onnx,
     inputs): outputs; plugins: {(name, version, namespace)} that are registered; custom(onnx): how
-    many plugin layers parsing makes; gpu: goes into the engine, which loads on the same one only.
+    many plugin layers parsing makes; reads(onnx): [(name, dtype, shape)], what each of them reads;
+    refuse(onnx): why no engine can be built, or None; run_ms(onnx): how long a run takes; gpu: goes
+    into the engine, which loads on the same one only.
     """
 
     def __init__(self, tensors, compute, plugins=(), custom=lambda onnx: 0, gpu="a"):
@@ -48,21 +46,13 @@ class World(object):
         self.plugins = set(plugins)
         self.custom = custom
         self.gpu = gpu
+        self.reads = lambda onnx: []
+        self.refuse = lambda onnx: None
+        self.run_ms = lambda onnx: 0
         self.loadable = set()
         self.parse_error = None
         self.build_error = None
         self.calls = []
-
-
-def record(version):
-    """{class: {member: form}} of one release."""
-    found = {}
-    for name, members in _RECORD["classes"].items():
-        for member, forms in members.items():
-            for form, versions in forms.items():
-                if version in versions.split():
-                    found.setdefault(name, {})[member] = form
-    return found
 
 
 def make_module(version, world):
@@ -73,101 +63,15 @@ def make_module(version, world):
     behaviours = dict(vars(_Behaviour(module, world)))
     for name, members in classes.items():
         if "value" in members.values():
-            setattr(module, name, _enumeration(name, members))
+            setattr(module, name, make_enumeration(name, members))
         else:
-            setattr(module, name, _class(name, members, behaviours.get(name, {})))
+            setattr(module, name, make_class(name, members, behaviours.get(name, {})))
     log = {"__init__": lambda self: None, "Severity": module.Severity}
     module.ILogger = type("ILogger", (), log)
     del module.Severity
     module.get_plugin_registry = module.IPluginRegistry
     module.init_libnvinfer_plugins = lambda logger, namespace: True
     return module
-
-
-class _Value(int):
-    """A value of an enumeration; equal to its own kind only, as in pybind11."""
-
-    def __new__(cls, kind, name, number):
-        value = int.__new__(cls, number)
-        value.kind, value.name = kind, name
-        return value
-
-    def __eq__(self, other):
-        return isinstance(other, _Value) and (self.kind, self.name) == (other.kind, other.name)
-
-    def __hash__(self):
-        return hash((self.kind, self.name))
-
-    def __repr__(self):
-        return "%s.%s" % (self.kind, self.name)
-
-    __str__ = __repr__
-
-
-def _enumeration(name, members):
-    values = sorted(key for key, form in members.items() if form == "value")
-    return type(name, (), {key: _Value(name, key, i) for i, key in enumerate(values)})
-
-
-def _class(name, members, behaviour):
-    """A class with exactly the recorded members; attributes beyond them cannot be set."""
-    space = {"__slots__": ("state",), "__init__": behaviour.get("__init__", _no_constructor(name))}
-    for member, form in members.items():
-        if member.startswith("__"):
-            continue
-        if form in ("read", "write"):
-            getter, setter = behaviour.get(member, (None, None))
-            space[member] = property(
-                getter or _unknown(name, member),
-                (setter or _unknown(name, member)) if form == "write" else None,
-            )
-        else:
-            space[member] = _method(name, member, form, behaviour.get(member))
-    return type(name, (), space)
-
-
-def _no_constructor(name):
-    def refuse(self, *_):
-        raise TypeError("%s: No constructor defined!" % name)
-
-    return refuse
-
-
-def _unknown(name, member):
-    def missing(*_):
-        raise NotImplementedError("%s.%s is recorded but has no behaviour" % (name, member))
-
-    return missing
-
-
-def _method(name, member, form, behaviour):
-    """A method that takes the arguments of one of the recorded overloads, else TypeError."""
-    signatures = []
-    for overload in form.split(" | "):
-        parameters = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)]
-        arguments = re.findall(r"\w+=?", overload)
-        for place, argument in enumerate(arguments):
-            # pybind11 takes a default before an argument without one; no call can leave it out
-            optional = all(later.endswith("=") for later in arguments[place:])
-            parameters.append(
-                inspect.Parameter(
-                    argument.rstrip("="),
-                    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                    default=None if optional else inspect.Parameter.empty,
-                )
-            )
-        signatures.append(inspect.Signature(parameters))
-
-    def call(self, *arguments, **keywords):
-        for signature in signatures:
-            try:
-                signature.bind(self, *arguments, **keywords)
-            except TypeError:
-                continue
-            return (behaviour or _unknown(name, member))(self, *arguments, **keywords)
-        raise TypeError("%s.%s%s: incompatible function arguments" % (name, member, form))
-
-    return call
 
 
 class _Behaviour(object):
@@ -202,8 +106,9 @@ class _Behaviour(object):
 
         def build(self, network, config):
             world.calls.append(("build", dict(config.state)))
-            if world.build_error:
-                self.state["log"].log(severity.ERROR, world.build_error)
+            reason = world.build_error or world.refuse(network.state["onnx"])
+            if reason:
+                self.state["log"].log(severity.ERROR, reason)
                 return None
             told = {key: config.state[key] for key in sorted(config.state) if key != "timing"}
             header = json.dumps([world.gpu, told], default=str).encode("ascii")
@@ -283,21 +188,43 @@ class _Behaviour(object):
         }
 
     def make_INetworkDefinition(self):  # noqa: N802
-        new = self._new
+        new, world = self._new, self._world
+
+        def get_layer(self, index):
+            is_plugin = index < self.state["plugins"]
+            reads = world.reads(self.state["onnx"])[index : index + 1] if is_plugin else []
+            return new("ILayer", plugin=is_plugin, reads=reads)
+
         return {
             "num_layers": (lambda self: self.state["plugins"] + 1, None),
-            "get_layer": lambda self, i: new("ILayer", plugin=i < self.state["plugins"]),
+            "get_layer": get_layer,
         }
 
     def make_ILayer(self):  # noqa: N802
-        kinds = getattr(self._module, "LayerType", None) or _enumeration(
+        kinds = getattr(self._module, "LayerType", None) or make_enumeration(
             "LayerType", record(self._module.__version__)["LayerType"]
         )
+        new = self._new
         return {
             "type": (
                 lambda self: kinds.PLUGIN_V2 if self.state["plugin"] else kinds.CONVOLUTION,
                 lambda self, value: None,
-            )
+            ),
+            "num_inputs": (lambda self: len(self.state["reads"]), None),
+            "get_input": lambda self, index: new("ITensor", told=self.state["reads"][index]),
+        }
+
+    def make_ITensor(self):  # noqa: N802
+        module = self._module
+
+        def keep(place, value=lambda told: told):
+            return lambda self: value(self.state["told"][place]), lambda self, other: None
+
+        kinds = {numpy_name: member for member, numpy_name in _NUMPY.items()}
+        return {
+            "name": keep(0),
+            "dtype": keep(1, lambda name: getattr(module.DataType, kinds[name])),
+            "shape": keep(2),
         }
 
     def make_IPluginRegistry(self):  # noqa: N802
@@ -395,6 +322,7 @@ class _Behaviour(object):
                 arrays[name] = _view(address, dtype, shape), is_input
             inputs = {name: array.copy() for name, (array, is_input) in arrays.items() if is_input}
             outputs = world.compute(engine["onnx"], inputs)
+            time.sleep(world.run_ms(engine["onnx"]) / 1000.0)
             for name, (array, is_input) in arrays.items():
                 if not is_input:
                     array[...] = outputs[name]
@@ -416,7 +344,7 @@ class _Behaviour(object):
 
 def _severity(module):
     """The severities, equal to those of the module, which gets its own later."""
-    return _enumeration("Severity", record(module.__version__)["Severity"])
+    return make_enumeration("Severity", record(module.__version__)["Severity"])
 
 
 def _keeping(*names):

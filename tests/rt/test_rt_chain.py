@@ -75,7 +75,6 @@ def test_stage_by_stage(version, monkeypatch, library, tmp_path):
 
 
 @pytest.mark.parametrize("change, reason", [
-    (lambda m: m.update(policy={"kind": "exits"}), "has a policy that chooses"),
     (lambda m: m["stages"][1]["inputs"][0].update(name="other"), "takes other, which no stage"),
     (lambda m: m["stages"].reverse(), "takes halves, which no stage|no array"),
 ])  # fmt: skip

@@ -65,19 +65,34 @@ def test_with_a_plugin(version, monkeypatch, library, tmp_path, cache):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_without_a_plugin(version, monkeypatch, library, tmp_path, cache):
-    """A parser that knows functions builds the function's body; an older one cannot."""
+def test_a_missing_library_is_an_error(version, monkeypatch, library, tmp_path, cache):
+    """Also where the parser would build the function's body: that would be slow without a word."""
+    world = host_gpu.install(monkeypatch, library, version)
+    bundle = make_bundle(tmp_path / "x", WITH_FUNCTION)
+    for operators in ("auto", "all"):
+        with pytest.raises(
+            MissingError, match="no plugin for operator EsExitGate version 1 is"
+        ) as e:
+            TensorRTBackend(cache=cache).open(bundle, operators=operators)
+        for words in ("docker/build-plugins.sh kernels", "libedgesynth_plugins.so"):
+            assert words in str(e.value)
+    assert not parsed(world)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_without_plugins(version, monkeypatch, library, tmp_path, cache):
+    """An operator that is no layer needs its function, which older parsers do not know."""
     world = host_gpu.install(monkeypatch, library, version)
     bundle = make_bundle(tmp_path / "x", WITH_FUNCTION)
     backend = TensorRTBackend(cache=cache)
     if not backend.api.reads_functions:
-        with pytest.raises(MissingError, match="no plugin for operator EsExitGate version 1 is"):
-            backend.open(bundle)
+        with pytest.raises(MissingError, match=r"--plugins libedgesynth_plugins.so$"):
+            backend.open(bundle, operators="none")
         return
-    _, (document,) = backend.open(bundle)
+    _, (document,) = backend.open(bundle, operators="none")
     assert parsed(world) == [WITH_FUNCTION] and document["build"]["custom_by"] == "function"
     with pytest.raises(MissingError, match=r"--plugins libedgesynth_plugins.so"):
-        backend.open(make_bundle(tmp_path / "y", wire.model([GATE])))
+        backend.open(make_bundle(tmp_path / "y", wire.model([GATE])), operators="none")
 
 
 @pytest.mark.parametrize("plugin", [("EsExitGate", "2", ""), ("EsExitGate", "1", "es")])

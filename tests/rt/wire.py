@@ -20,6 +20,18 @@ def branching(nodes):
     return named(("", "If")) + field(5, field(1, b"then_branch") + field(6, branch))
 
 
+def attribute(name, value):
+    """An attribute: an int, a list of int, or a flat array of float32 or int32."""
+    text = field(1, name.encode("ascii"))
+    if isinstance(value, int):
+        return text + number(3, value) + number(20, 2)
+    if isinstance(value, list):
+        return text + b"".join(number(8, each) for each in value) + number(20, 7)
+    code = {"float32": 1, "int32": 6}[value.dtype.name]
+    tensor = number(1, len(value)) + number(2, code) + field(9, value.tobytes())
+    return text + field(5, tensor) + number(20, 4)
+
+
 def function(domain, name):
     """A model-local function with one node in its body."""
     return (
@@ -32,6 +44,11 @@ def function(domain, name):
 def field(number, data):
     """A length-delimited field."""
     return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def number(place, value):
+    """A field that is a number."""
+    return varint(place << 3) + varint(value)
 
 
 def varint(value):

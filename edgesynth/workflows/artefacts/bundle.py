@@ -29,4 +29,5 @@ def read_bundle(path: Path) -> dict[str, Any]:
         ]
         facts = {name: bundle.manifest.get(name) for name in _SHOWN}  # no policy is null
         facts["precision"] = bundle.manifest.get("precision")
+        facts["operator_layers"] = bundle.manifest.get("operator_layers", [])
         return {**facts, "id": bundle.id, "hashes": "verified", "stages": stages}

@@ -41,6 +41,7 @@ def read_network(folder: Path, trust: Collection[str] = ()) -> dict[str, Any]:
     network = edgenet.load(folder, trust=trust)
     whole = edgenet.build(description.architecture, folder, trust)
     apply_edits(whole, description.edits)
+    whole = edgenet.with_exits(whole, description)
     cost = count(network.module, description.input_shape)
     return {
         **facts,

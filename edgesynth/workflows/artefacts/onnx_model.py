@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgesynth.core.errors import UserError
 from edgesynth.hardware.onnx_graph import parameters
+
+_STORED = ("values", "weights", "bias", "gate_weights")
+"""Attributes of operators whose every element is a parameter."""
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
@@ -40,7 +44,7 @@ def describe(data: bytes, what: str) -> dict[str, Any]:
         "outputs": [_tensor(value) for value in graph.output],
         "operators": dict(Counter(_operator(node) for node in nodes).most_common()),
         "functions": [f"{each.domain}:{each.name}" for each in model.functions],
-        "params": parameters(graph),
+        "params": parameters(graph) + _in_operators(nodes),
     }
 
 
@@ -80,6 +84,21 @@ def _inside(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
         for attribute in node.attribute:
             for graph in (attribute.g, *attribute.graphs):
                 yield from _inside(graph.node)
+
+
+def _in_operators(nodes: Iterable[NodeProto]) -> int:
+    """Weights and biases that our operators hold as attributes: of sparse ones what is stored."""
+    from edgesynth.operators.nodes import attributes_of, is_operator
+
+    count = 0
+    for node in nodes:
+        if not is_operator(node):
+            continue
+        given = attributes_of(node)
+        codes = math.prod(given["weight_shape"]) if "words" in given else 0
+        stored = (given[name].size for name in _STORED if name in given)
+        count += codes + sum(stored)
+    return count
 
 
 def _operator(node: NodeProto) -> str:

@@ -12,6 +12,7 @@ from edgesynth.core.reproduction import ANCESTOR, Check
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.heredity import synthesize
 from edgesynth.synthesis.precision import as_parent
+from edgesynth.synthesis.stress import parse_stress
 from edgesynth.workflows.reproduce.baselines import magnitude
 from edgesynth.workflows.reproduce.judging import BOARDS, PRECISIONS
 from edgesynth.workflows.reproduce.paper import (
@@ -38,6 +39,7 @@ def rivals(recipe: Recipe) -> list[Rival]:
     """All rivals, each after the one that it follows."""
     schedules = {**{name: parse_precision(name) for name in NAMES}, "schedule":
                  parse_precision(SCHEDULE)}  # fmt: skip
+    stress = parse_stress(recipe.own_stress)
     plain = [
         Rival(name=f"plain-{name}", kind="baseline", draw=lambda scene: scene.parent, last=2,
               precision=PrecisionPolicy(FORMATS[name]),
@@ -46,8 +48,8 @@ def rivals(recipe: Recipe) -> list[Rival]:
     ]  # fmt: skip
     evolved = [
         Rival(name=f"evolve-{name}", kind="edgesynth", genome=recipe.genome,
-              draw=partial(_synthesize, recipe, schedule), precision=schedule.policy,
-              says=f"evolution with weights of {schedule.text}")
+              draw=partial(_synthesize, recipe, schedule), precision=schedule.policy, stress=stress,
+              says=f"evolution under stress {stress.text} with weights of {schedule.text}")
         for name, schedule in schedules.items()
     ]  # fmt: skip
     same_bytes = Rival(

@@ -19,7 +19,7 @@ class Recipe:
 
     network: str = "lenet5"
     ancestor_epochs: int = 16
-    epochs: tuple[int, ...] = (2, 2, 2, 2, 3, 4, 8)
+    epochs: tuple[int, ...] = (2, 2, 2, 2, 4, 6, 14)
     """Of training after each synthesis, from generation 2 on; the last one repeats."""
     batch: int = 128
     learning_rate: float = 3e-3
@@ -29,10 +29,10 @@ class Recipe:
     """The same for every rival's offspring: sparse networks have nothing left to overfit with."""
     distill: float = 1.0
     """Share of the ancestor's outputs in the loss of every rival."""
-    environments: tuple[str, ...] = (*("synapses=0.585:global",) * 7, "synapses=1:global")
+    environments: tuple[str, ...] = (*("synapses=0.59:global",) * 7, "synapses=1:global")
     """Of each synthesis, from generation 2 on; the last one repeats. After the papers' eighth
     generation none is to come, so that stress has nothing to rehearse there."""
-    dense_environments: tuple[str, ...] = ("params=0.67:global",)
+    dense_environments: tuple[str, ...] = ("params=0.678:global",)
     """The same for the rival that only removes whole clusters."""
     encoding: str = "synapse"
     pressure: float = 1000.0

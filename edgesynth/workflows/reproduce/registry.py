@@ -15,6 +15,6 @@ def paper_named(name: str) -> Paper:
     Raises UserError with the nearest name.
     """
     if name not in PAPERS:
-        known = [*PAPERS, "ferminets"]  # which has searches instead of lineages, and runs apart
+        known = [*PAPERS, "ferminets", "adaptive"]  # which have no lineages, and run apart
         raise UserError(f'no paper "{name}" to reproduce; {nearest(name, known)}')
     return PAPERS[name]

@@ -1,0 +1,1 @@
+"""One module per way to run an operator; each has `run(name, inputs, attributes)`."""

@@ -1,0 +1,197 @@
+#include <algorithm>
+#include <vector>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#include "effort/cpu/tile.h"
+
+namespace edgesynth {
+namespace {
+
+// x with zeros around every map, as far as windows reach.
+std::vector<float> Padded(ConvShape const& shape, float const* x, int32_t height, int32_t width) {
+    std::vector<float> padded(static_cast<size_t>(shape.samples) * shape.channels * height * width,
+                              0.0f);
+    int64_t const maps = int64_t{shape.samples} * shape.channels;
+#pragma omp parallel for schedule(static)
+    for (int64_t map = 0; map < maps; ++map) {
+        for (int32_t row = 0; row < shape.height; ++row) {
+            float const* const from = x + (map * shape.height + row) * shape.width;
+            std::copy_n(
+                from, shape.width,
+                padded.begin() + (map * height + row + shape.pads[0]) * width + shape.pads[1]);
+        }
+    }
+    return padded;
+}
+
+// The samples of one map, each line and column of them once more at the end.
+void CopySamples(EffortCpuRun const& run, float const* map, int32_t rows, float* to) {
+    int32_t const period = run.layer.knobs.sample_period, columns = run.sample_columns;
+    for (int32_t row = 0; row <= rows; ++row) {
+        float const* const line = map + int64_t{std::min(row, rows - 1)} * period * run.columns;
+        float* const out = to + int64_t{row} * (columns + 1);
+        for (int32_t column = 0; column < columns; ++column) out[column] = line[column * period];
+        out[columns] = out[columns - 1];
+    }
+}
+
+// Decides every cell of a map, and fills the outputs of those whose corners agree. How many.
+int64_t FillMap(EffortCpuRun const& run, float* map, int32_t rows, float* samples, uint8_t* agree) {
+    EffortKnobs const& knobs = run.layer.knobs;
+    int32_t const period = knobs.sample_period, columns = run.sample_columns;
+    CopySamples(run, map, rows, samples);
+    int64_t filled = 0;
+    for (int32_t row = 0; row < rows; ++row) {
+        float const* const top = samples + int64_t{row} * (columns + 1);
+        float const* const bottom = top + columns + 1;
+        uint8_t* const here = agree + int64_t{row} * columns;
+        for (int32_t i = 0; i < columns; ++i) {
+            float const most =
+                std::max(std::max(top[i], top[i + 1]), std::max(bottom[i], bottom[i + 1]));
+            float const least =
+                std::min(std::min(top[i], top[i + 1]), std::min(bottom[i], bottom[i + 1]));
+            float const sum = top[i] + top[i + 1] + bottom[i] + bottom[i + 1];  // NaN if one is
+            here[i] = most < knobs.sample_below && most - least < knobs.sample_within && sum == sum;
+        }
+        int32_t const below = std::min(period, run.rows - row * period);
+        for (int32_t i = 0; i < columns; ++i) {
+            if (here[i] == 0) continue;
+            int32_t const beside = std::min(period, run.columns - i * period);
+            filled += int64_t{below} * beside - 1;
+            for (int32_t a = 0; a < below; ++a) {
+                for (int32_t b = a == 0 ? 1 : 0; b < beside; ++b) {
+                    float const down = static_cast<float>(a) / static_cast<float>(period);
+                    float const over = static_cast<float>(b) / static_cast<float>(period);
+                    float const first = top[i] + over * (top[i + 1] - top[i]);
+                    float const second = bottom[i] + over * (bottom[i + 1] - bottom[i]);
+                    map[int64_t{row * period + a} * run.columns + i * period + b] =
+                        first + down * (second - first);
+                }
+            }
+        }
+    }
+    return filled;
+}
+
+void FillMaps(EffortCpuRun const& run, std::vector<uint8_t>* agree, EffortCpuCounts* counts) {
+    ConvShape const& shape = run.shape;
+    int32_t const rows = DivUp(run.rows, run.layer.knobs.sample_period);
+    int64_t const cells = int64_t{rows} * run.sample_columns;
+    int64_t const maps = int64_t{shape.samples} * shape.filters;
+    agree->resize(static_cast<size_t>(maps * cells));
+    int64_t filled = 0;
+#pragma omp parallel reduction(+ : filled)
+    {
+        std::vector<float> samples(static_cast<size_t>(rows + 1) * (run.sample_columns + 1));
+#pragma omp for schedule(static)
+        for (int64_t map = 0; map < maps; ++map) {
+            filled += FillMap(run, run.y + map * run.rows * run.columns, rows, samples.data(),
+                              agree->data() + map * cells);
+        }
+    }
+    if (counts != nullptr) counts->filled += filled;
+}
+
+int Threads() {
+#if defined(_OPENMP)
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
+void Add(EffortCpuCounts const& from, EffortCpuCounts* to) {
+    to->executed += from.executed;
+    to->products += from.products;
+    to->nonzero += from.nonzero;
+    to->predicted += from.predicted;
+}
+
+// Outputs whose row and column leave the rest `phase` when divided by the sample period.
+void RunPhase(EffortCpuRun const& run, int32_t const (&phase)[2], EffortCpuCounts* counts) {
+    ConvShape const& shape = run.shape;
+    int32_t const period = run.layer.knobs.sample_period;
+    int32_t const rows = DivUp(std::max(0, run.rows - phase[0]), period);
+    int32_t const columns = DivUp(std::max(0, run.columns - phase[1]), period);
+    if (rows == 0 || columns == 0) return;
+    int32_t const per_group = shape.filters / shape.group;
+    int64_t const tiles = DivUp<int64_t>(int64_t{rows} * columns, kLanes);
+    int64_t const places = shape.samples * shape.group * tiles;
+    // A small map is shared out by filters too, so that every thread has something.
+    int32_t const pieces = static_cast<int32_t>(
+        std::max<int64_t>(1, std::min<int64_t>(DivUp(per_group, 24), 4 * Threads() / places)));
+    int32_t const piece = RoundUp(DivUp(per_group, pieces), 6);
+#pragma omp parallel
+    {
+        EffortCpuTile tile(run);
+        EffortCpuCounts mine{0, 0, 0, 0, 0};
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t task = 0; task < places * pieces; ++task) {
+            int64_t const place = task / pieces;
+            int32_t const first = static_cast<int32_t>(task % pieces) * piece;
+            if (first >= per_group) continue;
+            tile.Compute(EffortCpuPlace{place / tiles / shape.group,
+                                        static_cast<int32_t>(place / tiles % shape.group),
+                                        first,
+                                        std::min(per_group, first + piece),
+                                        {phase[0], phase[1]},
+                                        rows,
+                                        columns,
+                                        static_cast<int32_t>(place % tiles) * kLanes},
+                         counts == nullptr ? nullptr : &mine);
+        }
+        if (counts != nullptr) {
+#pragma omp critical
+            Add(mine, counts);
+        }
+    }
+}
+
+}  // namespace
+
+bool RunEffortCpuConv(EffortCpuConv const& layer, float const* x, int32_t samples, int32_t height,
+                      int32_t width, int32_t effort, bool skips_zeros, float* y,
+                      EffortCpuCounts* counts) {
+    ConvShape shape = layer.shape;
+    shape.samples = samples;
+    shape.height = height;
+    shape.width = width;
+    if (!IsValid(shape)) return false;
+    if (samples == 0) return true;
+    int32_t const period = layer.knobs.sample_period;
+    int32_t const rows = static_cast<int32_t>(OutputSide(shape, 0));
+    int32_t const columns = static_cast<int32_t>(OutputSide(shape, 1));
+    bool const pads = shape.pads[0] + shape.pads[1] + shape.pads[2] + shape.pads[3] > 0;
+    int32_t const padded_height = height + shape.pads[0] + shape.pads[2];
+    int32_t const padded_width = width + shape.pads[1] + shape.pads[3];
+    std::vector<float> const padded =
+        pads ? Padded(shape, x, padded_height, padded_width) : std::vector<float>();
+    int32_t const level =
+        std::min(std::max(effort, 0), static_cast<int32_t>(layer.levels.size()) - 1);
+    EffortCpuRun run{layer,
+                     shape,
+                     pads ? padded.data() : x,
+                     padded_width,
+                     int64_t{padded_height} * padded_width,
+                     rows,
+                     columns,
+                     layer.levels[static_cast<size_t>(level)],
+                     skips_zeros,
+                     y,
+                     nullptr,
+                     DivUp(columns, period)};
+    RunPhase(run, {0, 0}, counts);
+    if (period == 1) return true;
+    std::vector<uint8_t> agree;
+    FillMaps(run, &agree, counts);
+    run.agree = agree.data();
+    for (int32_t phase = 1; phase < period * period; ++phase) {
+        RunPhase(run, {phase / period, phase % period}, counts);
+    }
+    return true;
+}
+
+}  // namespace edgesynth
