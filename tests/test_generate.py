@@ -17,12 +17,13 @@ from edgesynth.cli.main import run
 from edgesynth.core.search import read_candidates, read_search
 from edgesynth.networks import edgenet
 from edgesynth.workflows.measured_cost import cache_key
-from evolve_digits import command, edgesynth
+from evolve_digits import command
 from ssh_server import ABSENT, SSHD, SshServer
 
 pytestmark = pytest.mark.timeout(1200)
 COMMON = ["--data", "digits", "--proxy-epochs", "1", "--epochs", "1", "--vary", "width"]
 SEARCH = ["--evaluations", "8", "--per-cycle", "6", "--networks", "2", "--workers", "1"]
+WANTED = ["--require", "accuracy>=0.2", "--require", "macs<=400k"]
 ARGUMENTS = [*COMMON, *SEARCH, "--quiet"]
 
 
@@ -37,11 +38,9 @@ def generated(
 
 @pytest.fixture(scope="module")
 def searched(parent: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("searched")
-    done = edgesynth("generate", parent, "--out", "g", *ARGUMENTS, "--require", "accuracy>=0.2",
-                     "--require", "macs<=400k", cwd=folder)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return folder / "g"
+    folder = tmp_path_factory.mktemp("searched") / "g"
+    assert run(["generate", str(parent), "--out", str(folder), *ARGUMENTS, *WANTED]) == 0
+    return folder
 
 
 def test_what_a_search_leaves(searched: Path) -> None:
@@ -100,12 +99,9 @@ def test_a_saved_generator_makes_networks_without_a_search(
 
 
 def test_a_search_that_was_killed_ends_as_an_undisturbed_one(
-    searched: Path,
-    parent: Path,
-    tmp_path: Path,
+    searched: Path, parent: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["generate", parent, "--out", "k", *ARGUMENTS, "--require", "accuracy>=0.2",
-                 "--require", "macs<=400k"]  # fmt: skip
+    arguments = ["generate", str(parent), "--out", str(tmp_path / "k"), *ARGUMENTS, *WANTED]
     lines = tmp_path / "k" / "candidates.jsonl"
     with subprocess.Popen(command(*arguments), cwd=tmp_path) as process:
         deadline = time.monotonic() + 240
@@ -113,12 +109,9 @@ def test_a_search_that_was_killed_ends_as_an_undisturbed_one(
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
-    refused = edgesynth(*arguments, cwd=tmp_path)
-    assert refused.returncode == 2 and "--resume" in refused.stderr
-    other = edgesynth(*arguments, "--resume", "--margin", "3", cwd=tmp_path)
-    assert other.returncode == 2 and "another margin" in other.stderr
-    done = edgesynth(*arguments, "--resume", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    for more, reason in (([], "--resume"), (["--resume", "--margin", "3"], "another margin")):
+        assert run([*arguments, *more]) == 2 and reason in capfd.readouterr().err
+    assert run([*arguments, "--resume"]) == 0
     assert without_times(tmp_path / "k") == without_times(searched)
 
 

@@ -12,8 +12,9 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.progress import Silent
 from edgesynth.core.search import PROTOTYPE, read_candidates, read_search
 from edgesynth.synthesis.generative.evaluation import Proposal
-from edgesynth.synthesis.generative.search import Effort, obstacles, ranked, run_search
+from edgesynth.synthesis.generative.search import Effort, obstacles, run_search
 from edgesynth.synthesis.generative.searchers import RIVALS, rival_search
+from edgesynth.synthesis.generative.trainings import ranked
 from search_worlds import WidthWorld, evaluator_in, searcher_of
 
 EFFORT = Effort(evaluations=32, per_cycle=8)

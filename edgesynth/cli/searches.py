@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 _OWN = ("requirements", "evaluations", "per_cycle", "proxy_epochs", "proxy_images", "networks",
         "family", "margin")  # fmt: skip
-_SHARED = ("network", "ancestor_epochs", "batch", "learning_rate", "augment", "distill", "threads")
+_SHARED = ("network", "ancestor_epochs", "batch", "learning_rate", "augment", "offspring_augment",
+           "distill", "threads")  # fmt: skip
 
 _OPTIONS = (
     click.option("--require", "requirements", multiple=True,
@@ -64,7 +65,7 @@ def search_recipe(options: dict[str, Any]) -> SearchRecipe:
         if not options["epochs"].isdigit() or int(options["epochs"]) < 1:
             raise UserError(f"--epochs {options['epochs']}: ferminets takes one number")
         given["epochs"] = int(options["epochs"])
-    strange = ("generations", "offspring_augment", "environments", "dense_environments",
+    strange = ("generations", "environments", "dense_environments",
                "encoding", "pressure", "own_stress", "stress", "stressed_ancestor")  # fmt: skip
     for name in strange:
         if options[name] not in (None, ()):

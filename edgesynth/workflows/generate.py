@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from edgesynth.core.requirement import Requirement
 from edgesynth.core.search import Candidate, Search
 from edgesynth.data.source import parse_spec
 from edgesynth.networks.network import Network
-from edgesynth.synthesis.executor import ExecutorPlan, open_executor
+from edgesynth.synthesis.executor import Executor, ExecutorPlan, open_executor
 from edgesynth.synthesis.generative.blueprint import Blueprint, build
 from edgesynth.synthesis.generative.evaluation import Evaluator
 from edgesynth.synthesis.generative.family import Draft, Nursery
@@ -26,10 +26,11 @@ from edgesynth.synthesis.generative.generator import Card, Generator, Theta, sav
 from edgesynth.synthesis.generative.pair import GeneratorInquisitor
 from edgesynth.synthesis.generative.probe import stimuli
 from edgesynth.synthesis.generative.problem import Problem, Utility
-from edgesynth.synthesis.generative.search import Effort, obstacles, ranked, run_search
+from edgesynth.synthesis.generative.search import Effort, obstacles, run_search
 from edgesynth.synthesis.generative.search_folder import SearchFolder
 from edgesynth.synthesis.generative.searchers import Searcher, rival_search
 from edgesynth.synthesis.generative.space import Space, SpaceOptions, derive_space
+from edgesynth.synthesis.generative.trainings import Trainings, ranked
 from edgesynth.synthesis.generative.update import Update
 from edgesynth.synthesis.raising import fixed_threads
 from edgesynth.synthesis.selection import COUNTED
@@ -65,7 +66,7 @@ class GenerationPlan:
     training: TrainingPlan
     """Of the networks that are delivered."""
     distill: float = 0.0
-    """Share of the prototype's outputs in their loss."""
+    """Share of the prototype's outputs in the loss of all trainings."""
     inherit: bool = True
     threads: int = 1
     seed: int = 0
@@ -140,9 +141,7 @@ def generate(
         with opened(out, search) as folder:
             work = Undertaking(folder, plan, prototype, space, trust, progress, measure, executor)
             with work.nursery(full, world) as nursery:
-                drafts, theta = work.search(short, world, nursery)
-                _save(work, theta, data)
-                nursery.raise_all(drafts)
+                _save(work, work.search(short, world, nursery), data)
             return deliver(folder, trust)
 
 
@@ -203,10 +202,8 @@ class Undertaking:
     measure: MeasuredCost | None = None
     executor: ExecutorPlan | None = None
 
-    def search(
-        self, short: WorldSettings, world: DataWorld, nursery: Nursery
-    ) -> tuple[list[Draft], Theta | None]:
-        """Run the search; returns the networks worth a full training, and the generator."""
+    def search(self, short: WorldSettings, world: DataWorld, nursery: Nursery) -> Theta | None:
+        """Run the search and train the best fully; returns the generator, where it learns one."""
         plan = self.plan
         here = replace(world, settings=short)
         if short.data != world.settings.data:
@@ -215,25 +212,31 @@ class Undertaking:
             self.executor or ExecutorPlan(), here, short.spec(),
             offspring=plan.effort.per_cycle, threads=plan.threads, progress=self.progress,
         ) as raising:  # fmt: skip
-            evaluator = Evaluator(
-                prototype=self.prototype, space=self.space, problem=self._problem(world),
-                folder=self.folder, executor=raising, progress=self.progress,
-                budget=f"{plan.proxy.epochs} epochs of {short.data}", seed=plan.seed,
-                command=self.folder.search.command, trust=self.trust, inherit=plan.inherit,
-                measure=self.measure, make=self.made,
-            )  # fmt: skip
+            evaluator = self._evaluator(short, world, raising)
+            trainings = Trainings(evaluator, lambda chosen: self._raise(nursery, chosen))
             searcher = self._searcher(evaluator, here)
-            found = run_search(
-                searcher, evaluator, plan.effort, self.progress,
-                lambda one: nursery.raise_all([self._draft(one)])[0].accuracy,
-            )  # fmt: skip
-            best = ranked(found)
-            if not best[0].feasible and not self.folder.search.obstacles:
-                self.folder.search.obstacles = obstacles(found, plan.requirements, evaluator)
-        done = {member.architecture for member in self.folder.search.family}
-        fresh = [one for one in best if one.architecture not in done]
-        count = plan.networks - len(done) + 1  # the prototype is done, too
-        return [self._draft(one) for one in fresh[:count]], searcher.theta()
+            found = run_search(searcher, evaluator, plan.effort, self.progress, trainings)
+        trainings.finish(found, plan.networks)
+        search = self.folder.search
+        search.recovery = evaluator.problem.recovery
+        judged = [evaluator.judged(one) for one in found]
+        if not ranked(judged)[0].feasible and not search.obstacles:
+            search.obstacles = obstacles(judged, plan.requirements, evaluator)
+        return searcher.theta()
+
+    def _evaluator(self, short: WorldSettings, world: DataWorld, raising: Executor) -> Evaluator:
+        plan = self.plan
+        return Evaluator(
+            prototype=self.prototype, space=self.space, problem=self._problem(world),
+            folder=self.folder, executor=raising, progress=self.progress,
+            budget=f"{plan.proxy.epochs} epochs of {short.data}", seed=plan.seed,
+            command=self.folder.search.command, trust=self.trust, inherit=plan.inherit,
+            distill=plan.distill, measure=self.measure, make=self.made,
+        )  # fmt: skip
+
+    def _raise(self, nursery: Nursery, chosen: Sequence[Candidate]) -> list[float]:
+        """Accuracy of candidates after a full training."""
+        return [member.accuracy for member in nursery.raise_all(list(map(self._draft, chosen)))]
 
     def _draft(self, one: Candidate) -> Draft:
         return Draft(one.id, dict(one.choice), self.plan.seed)

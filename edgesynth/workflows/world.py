@@ -54,7 +54,7 @@ class DataWorld:
 
     dataset: Dataset
     settings: WorldSettings
-    taught: dict[tuple[str, float], Task] = field(default_factory=dict)
+    taught: dict[tuple[str, float, bool], Task] = field(default_factory=dict)
     """Tasks with a teacher, which is asked only once."""
 
     def train(
@@ -87,14 +87,15 @@ class DataWorld:
         if self.dataset.task != "classification":
             raise UserError("only classification can be distilled; leave out --distill")
         teacher = lesson.teacher
-        key = (teacher.description.weights_sha256, lesson.share)
+        augmented = self.settings.training.augment != "none"
+        key = (teacher.description.weights_sha256, lesson.share, augmented)
         if key not in self.taught:
             self.taught[key] = distillation(
                 teacher.module,
                 self.dataset.train,
                 teacher.description.preprocessing,
                 lesson.share,
-                augmented=self.settings.training.augment != "none",
+                augmented=augmented,
             )
         return self.taught[key]
 

@@ -28,6 +28,8 @@ DB_PER_EXCESS_DB = 2.0
 """Penalty of every dB that a cost is above its limit: twice what NetScore could give for it."""
 LEAST_RECOVERY = 0.05
 """So that no network seems to lose nothing."""
+USUAL_RECOVERY, USUAL_POINTS = 0.5, 2.0
+"""What is assumed of the share that a full training leaves, before it is known."""
 HOPELESS = -1000.0
 """Score of a network whose U is not defined."""
 _NAMES = ["netscore", "netscore-energy@tx2"]
@@ -106,12 +108,21 @@ class Problem:
 
     def with_recovery(self, pairs: Sequence[tuple[float, float]]) -> Problem:
         """The problem as `pairs` teach it: (accuracy after the short training, after the full one)
-        of each network that had both."""
+        of each network that had both.
+
+        A single pair is no law: `USUAL_RECOVERY` counts as much as a network that loses
+        `USUAL_POINTS`, and networks near the border count for more than those far below it.
+        """
         if self.reference is None or not pairs:
             return self
-        short = sum(max(0.0, self.reference - before) for before, _ in pairs)
-        full = sum(max(0.0, self.prototype_accuracy - after) for _, after in pairs)
-        share = full / short if short > 0 else 1.0
+        short = full = 0.0
+        for before, after in pairs:
+            lost, left = self.reference - before, max(0.0, self.prototype_accuracy - after)
+            weight = 1 / (1 + 100 * left)
+            short += weight * max(0.0, lost)
+            full += weight * left
+        usual = USUAL_POINTS / 100
+        share = (full + USUAL_RECOVERY * usual) / (short + usual)
         return replace(self, recovery=min(max(share, LEAST_RECOVERY), 1.0))
 
     def floor(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgesynth.core.progress import Progress
@@ -13,6 +13,7 @@ from edgesynth.synthesis.generative.evaluation import Evaluator, figures_of, pre
 from edgesynth.synthesis.generative.layout import Drawing
 from edgesynth.synthesis.generative.problem import is_accuracy
 from edgesynth.synthesis.generative.searchers import Searcher
+from edgesynth.synthesis.generative.trainings import Trainings, ranked
 
 
 @dataclass(frozen=True)
@@ -48,29 +49,24 @@ def looks_of(networks: int) -> int:
     return min(networks - 1, MOST_LOOKS)
 
 
-FullTraining = Callable[[Candidate], float]
-"""Trains a candidate fully and returns its accuracy on validation data."""
-
-
 def run_search(
     searcher: Searcher,
     evaluator: Evaluator,
     effort: Effort,
     progress: Progress,
-    train_fully: FullTraining | None = None,
+    trainings: Trainings | None = None,
 ) -> list[Candidate]:
     """Run or resume a search and return its candidates in order, the prototype left out, judged by
     all that is known at the end.
 
-    With `train_fully`, the best candidate so far is trained fully after the cycles of
-    `Effort.looks`, which tells what short trainings mean. It ends early, after one cycle, when no
-    network of the space can meet the requirement.
+    With `trainings`, the best candidate so far is trained fully after the cycles of `Effort.looks`,
+    which tells what short trainings mean. It ends early, after one cycle, when no network of the
+    space can meet the requirement.
     """
     folder = evaluator.folder
     evaluator.reference()
     walls = impossible(evaluator)
     everyone: list[Candidate] = []
-    pairs: dict[str, tuple[float, float]] = {}
     folder.search.cycles = []
     with progress.track("generate", effort.evaluations) as task:
         for number in range(1, effort.cycles + 1):
@@ -97,13 +93,9 @@ def run_search(
             task.advance(len(found), f"{sum(one.feasible for one in everyone)} meet all")
             if walls:
                 break
-            if train_fully is not None and number in effort.looks:
-                fresh = [one for one in everyone if one.architecture not in pairs]
-                best = ranked([evaluator.judged(one) for one in fresh])[0]
-                pairs[best.architecture] = best.accuracy, train_fully(best)
-                evaluator.problem = evaluator.problem.with_recovery(list(pairs.values()))
+            if trainings is not None and number in effort.looks:
+                trainings.look(everyone)
     folder.search.obstacles = walls
-    folder.search.recovery = evaluator.problem.recovery
     return [evaluator.judged(one) for one in everyone]
 
 
@@ -140,14 +132,6 @@ def impossible(evaluator: Evaluator) -> list[str]:
                 f"{evaluator.prototype.name} has {value:,} {requirement.metric}"
             )
     return walls
-
-
-def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Distinct networks from the best on: those that meet all by U, then the others by score."""
-    distinct: dict[str, Candidate] = {}
-    for one in candidates:
-        distinct.setdefault(one.architecture, one)
-    return sorted(distinct.values(), key=lambda one: (not one.feasible, -one.score, one.id))
 
 
 def obstacles(

@@ -30,6 +30,7 @@ from edgesynth.core.search_comparison import (
 )
 from edgesynth.networks import edgenet
 from edgesynth.report.searches import write_search_page
+from edgesynth.synthesis.executor import ExecutorPlan
 from edgesynth.synthesis.generative.problem import Utility
 from edgesynth.synthesis.generative.search import Effort, looks_of
 from edgesynth.synthesis.generative.searchers import RIVALS
@@ -44,6 +45,8 @@ from edgesynth_rt.files import read_json, write_json
 SCHEMA = "edgesynth.search-comparison/1"
 NAME = "ferminets"
 SEARCHES = (GENERATOR, *RIVALS)
+_HERE = ExecutorPlan(workers=1)
+"""A seed is one process, whatever else runs beside it."""
 QUOTES = (
     Quote(
         arxiv="1809.05989",
@@ -92,8 +95,11 @@ class SearchRecipe:
     batch: int = 128
     learning_rate: float = 3e-3
     augment: str = "flip,shift=2"
-    """Of the prototype's training and of full ones."""
-    distill: float = 0.5
+    """Of the prototype's training."""
+    offspring_augment: str = "none"
+    """Of full trainings: small networks have nothing left to overfit with."""
+    distill: float = 1.0
+    """Share of the prototype's outputs in the loss of every other training."""
     threads: int = 1
 
     def plan(self, search: str, seed: int) -> GenerationPlan:
@@ -108,19 +114,19 @@ class SearchRecipe:
             search=search,
             proxy=TrainingPlan(epochs=self.proxy_epochs, **steps),  # type: ignore[arg-type]
             proxy_images=self.proxy_images,
-            training=self.training(self.epochs),
+            training=self.training(self.epochs, self.offspring_augment),
             distill=self.distill,
             threads=self.threads,
             seed=seed,
         )
 
-    def training(self, epochs: int) -> TrainingPlan:
+    def training(self, epochs: int, augment: str) -> TrainingPlan:
         """A full training."""
         return TrainingPlan(
             epochs=epochs,
             batch=self.batch,
             learning_rate=self.learning_rate,
-            augment=self.augment,
+            augment=augment,
         )
 
     def document(self) -> dict[str, Any]:
@@ -215,7 +221,8 @@ def _run_seed(work: _Work, progress: Progress | None) -> None:
     prototype = folder / "prototype.edgenet"
     if not prototype.exists():
         train(
-            recipe.network, work.data, prototype, plan=recipe.training(recipe.ancestor_epochs),
+            recipe.network, work.data, prototype,
+            plan=recipe.training(recipe.ancestor_epochs, recipe.augment),
             seed=work.seed, resume=True, progress=shown,
         )  # fmt: skip
     for name in work.searches:
@@ -223,7 +230,7 @@ def _run_seed(work: _Work, progress: Progress | None) -> None:
             shown.say(f"seed {work.seed}: {name}")
             generate(
                 str(prototype), work.data, folder / name,
-                plan=recipe.plan(name, work.seed), resume=True, progress=shown,
+                plan=recipe.plan(name, work.seed), executor=_HERE, resume=True, progress=shown,
             )  # fmt: skip
             row = _row(folder / name, name, work.seed)
             write_json(str(folder / name / "row.json"), msgspec.to_builtins(row))
@@ -241,6 +248,7 @@ def _make_family(folder: Path, work: _Work, progress: Progress) -> None:
         plan=FamilyPlan(
             networks=work.recipe.family, seed=1000 + work.seed, threads=work.recipe.threads
         ),
+        executor=_HERE,
         resume=True,
         progress=progress,
     )
