@@ -27,7 +27,19 @@ WORDS = (
 @pytest.mark.timeout(1200)
 def test_searches_of_one_seed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = [*WORDS, "--out", str(tmp_path / "f")]
-    code = run([*words, "--rival", "generator", "--rival", "random", "--family", "2"])
+    code = run(
+        [
+            *words,
+            "--rival",
+            "generator",
+            "--rival",
+            "random",
+            "--family",
+            "2",
+            "--family-epochs",
+            "1",
+        ]
+    )
     document = json.loads(capfd.readouterr().out)
     assert code == (0 if document["holds"] else 1)
     assert document == json.loads((tmp_path / "f" / "result.json").read_text())
@@ -49,7 +61,8 @@ def test_searches_of_one_seed(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     run([*words, "--rival", "random"])  # nothing is done again
     assert [path.stat().st_mtime_ns for path in before] == stamps
     capfd.readouterr()
-    assert run([*words, "--rival", "random", "--margin", "2"]) == 2
+    for more in (["--margin", "2"], ["--network", str(tmp_path / "f/s0/prototype.edgenet")]):
+        assert run([*words, "--rival", "random", *more]) == 2
     assert "other settings" in capfd.readouterr().err
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--network", help="The ancestor's architecture, from the zoo."),
+    click.option("--network", help="The ancestor, from the zoo; ferminets: or a .edgenet."),
     click.option("--ancestor-epochs", type=click.IntRange(1), help="Of the ancestor's training."),
     click.option(
         "--epochs",

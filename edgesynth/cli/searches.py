@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OWN = ("requirements", "evaluations", "per_cycle", "proxy_epochs", "proxy_images", "networks",
-        "family", "margin")  # fmt: skip
+        "family", "family_epochs", "margin")  # fmt: skip
 _SHARED = ("network", "ancestor_epochs", "batch", "learning_rate", "augment", "offspring_augment",
            "distill", "threads")  # fmt: skip
 
@@ -31,6 +31,8 @@ _OPTIONS = (
                  help="ferminets: networks of every search that are trained fully."),
     click.option("--family", type=click.IntRange(1),
                  help="ferminets: new seeds of the generator whose networks are trained fully."),
+    click.option("--family-epochs", type=click.IntRange(1),
+                 help="ferminets: of those trainings.  [default: --epochs]"),
     click.option("--margin", type=float, metavar="POINTS",
                  help="ferminets: of accuracy that candidates keep above the floor."),
 )  # fmt: skip

@@ -38,6 +38,7 @@ from edgesynth.tasks.training import TrainingPlan
 from edgesynth.workflows.generated import BOARDS, deliver, score_test
 from edgesynth.workflows.measured_cost import MeasuredCost
 from edgesynth.workflows.train import resolve_for
+from edgesynth.workflows.unseen import validation_seed
 from edgesynth.workflows.world import DataWorld, WorldSettings, make_world
 
 PAIR = "generator"
@@ -122,7 +123,13 @@ def generate(
     Raises UserError for a prototype without trained weights, or a folder of other settings.
     """
     progress = progress or Silent()
-    full, short = worlds_of(data, plan)
+    data_seed, told = validation_seed(parent, data, plan.seed)
+    if not told:
+        progress.say(
+            f"warning: {parent} does not say that it was trained on {data}: validation images may "
+            "be among those that it has seen, and it may seem better than it is"
+        )
+    full, short = worlds_of(data, plan, data_seed)
     with fixed_threads(plan.threads):
         world = make_world(msgspec.to_builtins(full), progress)
         prototype = resolve_for(parent, world.dataset, weights=weights, trust=trust)
@@ -141,18 +148,20 @@ def generate(
         with opened(out, search) as folder:
             work = Undertaking(folder, plan, prototype, space, trust, progress, measure, executor)
             with work.nursery(full, world) as nursery:
-                _save(work, work.search(short, world, nursery), data)
+                _save(work, work.search(short, world, nursery), full)
             return deliver(folder, trust)
 
 
-def worlds_of(data: str, plan: GenerationPlan) -> tuple[WorldSettings, WorldSettings]:
-    """The worlds of full and of short trainings.
+def worlds_of(
+    data: str, plan: GenerationPlan, data_seed: int
+) -> tuple[WorldSettings, WorldSettings]:
+    """The worlds of full and of short trainings; `data_seed` chooses the validation images.
 
     Raises UserError when `data` is cut already and the short training is to cut it again.
     """
     full = WorldSettings(
         data=data,
-        data_seed=plan.seed,
+        data_seed=data_seed,
         training=plan.training,
         devices=tuple(sorted({*plan.devices(), *BOARDS})),
     )
@@ -163,7 +172,7 @@ def worlds_of(data: str, plan: GenerationPlan) -> tuple[WorldSettings, WorldSett
             raise UserError(f"{data} has fewer train images than the {plan.proxy_images} asked for")
         cut = f"{data.removesuffix(f'@{limit}')}@{plan.proxy_images}"
     short = WorldSettings(
-        data=cut, data_seed=plan.seed, training=plan.proxy, devices=plan.devices()
+        data=cut, data_seed=data_seed, training=plan.proxy, devices=plan.devices()
     )
     return full, short
 
@@ -293,7 +302,7 @@ def _search(prototype: Network, plan: GenerationPlan, world: DataWorld, space: S
     )
 
 
-def _save(work: Undertaking, theta: Theta | None, data: str) -> None:
+def _save(work: Undertaking, theta: Theta | None, full: WorldSettings) -> None:
     """Write the learned generator; a rival search has none."""
     if theta is None:
         return
@@ -303,10 +312,10 @@ def _save(work: Undertaking, theta: Theta | None, data: str) -> None:
         space=work.space,
         requirements=[requirement.text for requirement in plan.requirements],
         utility=plan.utility.name,
-        data=data,
+        data=full.data,
         training=msgspec.to_builtins(plan.training),
         distill=plan.distill,
-        seed=plan.seed,
+        seed=full.data_seed,
         prototype_accuracy=work.folder.candidates[0].accuracy,
         cycles=len(search.cycles),
         command=search.command,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import UserError
@@ -25,8 +24,8 @@ from edgesynth.dynamic.curve import (
     threshold_curve,
 )
 from edgesynth.dynamic.learned import CHAIN, SHAPES, TREE
-from edgesynth.networks.edgenet import read_description
 from edgesynth.workflows.adapt.wanted import Wanted
+from edgesynth.workflows.unseen import validation_seed
 
 
 @dataclass(frozen=True)
@@ -115,11 +114,7 @@ def calibration_data(
     They are drawn with the seed that `parent` was trained with, where it tells.
     """
     doubts: list[str] = []
-    drawn, told = seed, False
-    if (Path(parent) / "network.json").is_file():
-        description = read_description(Path(parent))
-        told = description.data == data and description.lineage.seed is not None
-        drawn = description.lineage.seed if told and description.lineage.seed is not None else seed
+    drawn, told = validation_seed(parent, data, seed)
     if not told:
         doubts.append(
             f"{parent} does not say that it was trained on {data}: calibration images may be among "

@@ -76,7 +76,7 @@ class SearchRecipe:
     """Every setting that shapes a result, with its default, once."""
 
     network: str = "resnet20"
-    """The prototype."""
+    """The prototype: trained anew for every seed, or a trained .edgenet that all share."""
     requirements: tuple[str, ...] = ("accuracy_loss<=1",)
     utility: str = "netscore"
     margin: float = 1.0
@@ -92,6 +92,8 @@ class SearchRecipe:
     """That each search has trained fully."""
     family: int = 0
     """New seeds of each learned generator whose networks are trained fully."""
+    family_epochs: int | None = None
+    """Of those trainings; None takes `epochs`."""
     batch: int = 128
     learning_rate: float = 3e-3
     augment: str = "flip,shift=2"
@@ -131,7 +133,7 @@ class SearchRecipe:
 
     def document(self) -> dict[str, Any]:
         """The settings that another call in the same folder must share."""
-        free = ("family",)
+        free = ("family", "family_epochs")
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in free}
 
 
@@ -218,13 +220,7 @@ def _run_seed(work: _Work, progress: Progress | None) -> None:
     """The prototype, every search, and the family of one seed."""
     shown, recipe = progress or Silent(), work.recipe
     folder = work.out / f"s{work.seed}"
-    prototype = folder / "prototype.edgenet"
-    if not prototype.exists():
-        train(
-            recipe.network, work.data, prototype,
-            plan=recipe.training(recipe.ancestor_epochs, recipe.augment),
-            seed=work.seed, resume=True, progress=shown,
-        )  # fmt: skip
+    prototype = _prototype(work, shown)
     for name in work.searches:
         if not (folder / name / "row.json").exists():
             shown.say(f"seed {work.seed}: {name}")
@@ -238,15 +234,36 @@ def _run_seed(work: _Work, progress: Progress | None) -> None:
         _make_family(folder, work, shown)
 
 
+def _prototype(work: _Work, progress: Progress) -> Path:
+    """The trained prototype of the seed."""
+    recipe = work.recipe
+    if recipe.network.endswith(".edgenet"):
+        return Path(recipe.network)
+    place = work.out / f"s{work.seed}" / "prototype.edgenet"
+    if not place.exists():
+        train(
+            recipe.network, work.data, place,
+            plan=recipe.training(recipe.ancestor_epochs, recipe.augment),
+            seed=work.seed, resume=True, progress=progress,
+        )  # fmt: skip
+    return place
+
+
 def _make_family(folder: Path, work: _Work, progress: Progress) -> None:
     if (folder / "family.json").exists():
         return
     (saved,) = (folder / GENERATOR).glob("*.generator")
+    recipe = work.recipe
     document = generate_from(
         saved,
         folder / "family",
         plan=FamilyPlan(
-            networks=work.recipe.family, seed=1000 + work.seed, threads=work.recipe.threads
+            networks=recipe.family,
+            seed=1000 + work.seed,
+            training=recipe.training(
+                recipe.family_epochs or recipe.epochs, recipe.offspring_augment
+            ),
+            threads=recipe.threads,
         ),
         executor=_HERE,
         resume=True,
@@ -255,7 +272,7 @@ def _make_family(folder: Path, work: _Work, progress: Progress) -> None:
     share = document["share"]
     row = FamilyRow(
         seed=work.seed,
-        seeds=work.recipe.family,
+        seeds=recipe.family,
         distinct=share["distinct"],
         holding=share["holding"],
         wilson95=tuple(share["wilson95"]),
