@@ -76,7 +76,7 @@ def test_what_it_left_is_inspected_and_reported(
     assert document["sections"] == ["family", "candidates", "generator"]
     page = (tmp_path / "r.html").read_text()
     for words in ("Pareto front", "macs&lt;=400k", "Foretold and found accuracy", "Stage 1",
-                  "Inferences/J on tx2, predicted", "95 % interval"):  # fmt: skip
+                  "Inf/J on tx2, predicted", "95 % interval"):  # fmt: skip
         assert words in page, words
 
 

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 @click.option("--title", help="Heading of the page; the names of the networks otherwise.")
 @output_options
 def command(output: Output, sources: tuple[Path, ...], out: Path, title: str | None) -> None:
-    """Write one self-contained HTML page about runs and records.
+    """Write one self-contained HTML page about runs, searches and records.
 
-    SOURCES are run folders, *.record.json files, or folders: everything in them is taken. The page
-    compares the parent with its best child; measured and predicted figures stay apart.
+    SOURCES are folders of runs or of generative searches, *.record.json files, or folders:
+    everything in them is taken. The page compares the parent with its best child; measured and
+    predicted figures stay apart.
 
     \b
     Example:
@@ -35,8 +36,9 @@ def command(output: Output, sources: tuple[Path, ...], out: Path, title: str | N
 
 
 def _show(document: dict[str, Any], console: Console) -> None:
+    searches = f"{document['searches']} search(es), " if document["searches"] else ""
     console.print(
-        f"{document['report']}: {document['title']}, {document['runs']} run(s), "
+        f"{document['report']}: {document['title']}, {document['runs']} run(s), {searches}"
         f"{document['measured']} measured and {document['predicted']} predicted record(s)",
         soft_wrap=True,
         markup=False,

@@ -118,7 +118,9 @@ def _origin(evidence: Evidence) -> str:
     runs, records = len(evidence.runs), len(evidence.findings)
     if evidence.searches and not runs and not records:
         count = sum(len(one.candidates) for one in evidence.searches)
-        return f"{len(evidence.searches)} generative searches with {count} networks tried"
+        searches = len(evidence.searches)
+        words = "generative search" if searches == 1 else "generative searches"
+        return f"{searches} {words} with {count} networks tried"
     return (
         f"{runs} {'run' if runs == 1 else 'runs'} and "
         f"{records} {'record' if records == 1 else 'records'}"

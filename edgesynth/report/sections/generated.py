@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
 from edgesynth.core.requirement import parse_requirement
 from edgesynth.core.search import Candidate, Member, wilson
@@ -65,60 +66,92 @@ def _family(one: Generation) -> list[Block]:
             )
         )
     blocks += [Paragraph(f"In the way: {line}") for line in one.search.obstacles]
-    return [*blocks, family_table(one)]
+    return [*blocks, _sizes(one), *_verdicts(one), *_boards(one)]
 
 
-def family_table(one: Generation) -> Table:
-    """Every delivered network beside the prototype."""
+def _sizes(one: Generation) -> Table:
+    """Every delivered network beside the prototype: how good it is and what it holds."""
+    prototype = one.search.family[0]
+    titles = (f"Test {one.search.metric}, %", "Validation, %", "NetScore, dB", "Parameters", "MACs",
+              "Weights, kB")  # fmt: skip
+    columns = [Column("Network"), *(Column(title, number=True) for title in titles)]
+    rows = []
+    for member in one.search.family:
+        missed = sum(verdict["holds"] is not True for verdict in member.requirements)
+        met = Cell("met", tone="good")
+        if missed:
+            met = Cell(f"misses {missed} of {len(member.requirements)}", tone="bad")
+        rows.append(
+            [
+                _name(one, member),
+                Cell(f"{100 * member.test_accuracy:.2f}"),
+                Cell(f"{100 * member.accuracy:.2f}"),
+                Cell("–" if member.netscore is None else f"{member.netscore:.2f}"),
+                _fewer(member.params, prototype.params, member is prototype),
+                _fewer(member.macs, prototype.macs, member is prototype),
+                Cell(f"{member.weight_bytes / 1e3:,.1f}"),
+                met,
+            ]
+        )
+    caption = "All fully trained; ratios are against the prototype."
+    return Table([*columns, Column("Requirement")], rows, caption=caption)
+
+
+def _boards(one: Generation) -> list[Block]:
+    """What boards are predicted to need for each network, or were measured to need."""
     prototype = one.search.family[0]
     devices = list(dict.fromkeys(d for member in one.search.family for d in member.predictions))
     measured = any(member.measured for member in one.search.family)
-    columns = [Column("Network")] + [
-        Column(title, number=True)
-        for title in (
-            f"Test {one.search.metric}, %", "Validation, %", "NetScore, dB", "Parameters", "MACs",
-            "Weights, kB",
-            *(f"{word} on {d}, predicted" for d in devices for word in ("Latency", "Inferences/J")),
-            *(("Latency, measured",) if measured else ()),
-        )
-    ] + [Column("Requirement")]  # fmt: skip
-    rows = [_row(one, member, prototype, devices, measured) for member in one.search.family]
-    return Table(columns, rows, caption="All fully trained; ratios are against the prototype.")
+    titles = [f"{word} on {d}, predicted" for d in devices for word in ("Latency", "Inf/J")]
+    titles += ["Latency, measured"] if measured else []
+    if not titles:
+        return []
+    rows = []
+    for member in one.search.family:
+        cells = [_name(one, member)]
+        for device in devices:
+            there, base = member.predictions.get(device, {}), prototype.predictions.get(device, {})
+            latency = there.get("latency_mean_ms")
+            cells.append(Cell("–" if latency is None else numbers.milliseconds(latency)))
+            joule = there.get("inferences_per_joule")
+            cells.append(Cell("–") if joule is None else _more(joule, base, member is prototype))
+        if measured:
+            own = member.measured.get("latency_p50_ms")
+            cells.append(Cell("–" if own is None else numbers.milliseconds(own)))
+        rows.append(cells)
+    columns = [Column("Network"), *(Column(title, number=True) for title in titles)]
+    caption = "On boards; predicted at fp16 and batch 1. Inf/J: inferences per joule."
+    return [Table(columns, rows, caption=caption)]
 
 
-def _row(
-    one: Generation, member: Member, prototype: Member, devices: Sequence[str], measured: bool
-) -> list[Cell]:
-    def ratio(value: float, base: float) -> Cell:
-        text = numbers.count(value)
-        if member is not prototype and value > 0:
-            text += f" ({numbers.factor(base / value)})"
-        return Cell(text)
+def _verdicts(one: Generation) -> list[Block]:
+    """What each network has of what is required."""
+    asked = [str(verdict["requirement"]) for verdict in one.search.family[0].requirements]
+    if not asked:
+        return []
+    rows = []
+    for member in one.search.family:
+        found = {str(verdict["requirement"]): verdict for verdict in member.requirements}
+        rows.append([_name(one, member), *(_verdict(found.get(text, {})) for text in asked)])
+    columns = [Column("Network"), *(Column(text, number=True) for text in asked)]
+    return [Table(columns, rows, caption="What is required, and what each has of it; accuracy on "
+                                         "validation data.")]  # fmt: skip
 
+
+def _verdict(found: dict[str, Any]) -> Cell:
+    value = found.get("value")
+    text = "–" if value is None else numbers.plain(value) if value < 1000 else numbers.count(value)
+    return Cell(text, tone="good" if found.get("holds") is True else "bad")
+
+
+def _name(one: Generation, member: Member) -> Cell:
     best = member.id == one.search.best
-    cells = [
-        Cell(member.id + (" (best)" if best else ""), tone="strong" if best else ""),
-        Cell(f"{100 * member.test_accuracy:.2f}"),
-        Cell(f"{100 * member.accuracy:.2f}"),
-        Cell("–" if member.netscore is None else f"{member.netscore:.2f}"),
-        ratio(member.params, prototype.params),
-        ratio(member.macs, prototype.macs),
-        Cell(f"{member.weight_bytes / 1e3:,.1f}"),
-    ]
-    for device in devices:
-        there, base = member.predictions.get(device, {}), prototype.predictions.get(device, {})
-        latency = there.get("latency_mean_ms")
-        cells.append(Cell("–" if latency is None else numbers.milliseconds(latency)))
-        joule = there.get("inferences_per_joule")
-        cells.append(Cell("–") if joule is None else _more(joule, base, member is prototype))
-    if measured:
-        own = member.measured.get("latency_p50_ms")
-        cells.append(Cell("–" if own is None else numbers.milliseconds(own)))
-    missed = [str(v["requirement"]) for v in member.requirements if v["holds"] is not True]
-    verdict = (
-        Cell("misses " + ", ".join(missed), tone="bad") if missed else Cell("met", tone="good")
-    )
-    return [*cells, verdict]
+    return Cell(member.id + (" (best)" if best else ""), tone="strong" if best else "")
+
+
+def _fewer(value: float, base: float, own: bool) -> Cell:
+    text = numbers.count(value)
+    return Cell(text if own or value <= 0 else f"{text} ({numbers.factor(base / value)})")
 
 
 def _more(value: float, base: dict[str, float], own: bool) -> Cell:
