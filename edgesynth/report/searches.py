@@ -65,8 +65,8 @@ def summary_table(summaries: Sequence[SearchSummary]) -> Table:
     """Mean and ends over seeds of what each search ended with."""
     columns = [Column("Search")] + [
         Column(title, number=True)
-        for title in ("Requirement met", "NetScore above the prototype, dB", "Points lost",
-                      "Fewer parameters", "Fewer MACs", "Inferences/J on tx2, predicted",
+        for title in ("Requirement met", "NetScore gain, dB", "Points lost",
+                      "Fewer parameters", "Fewer MACs", "Inf/J on tx2, predicted",
                       "Faster here, measured")
     ]  # fmt: skip
     rows = [
@@ -79,7 +79,8 @@ def summary_table(summaries: Sequence[SearchSummary]) -> Table:
         ]
         for one in summaries
     ]  # fmt: skip
-    note = "Best network of each search, fully trained, on test data: mean (lowest to highest)."
+    note = "Best network of each search, fully trained, on test data, against the prototype: mean "
+    note += "(lowest to highest). A search without a network that meets all gains nothing."
     return Table(columns, rows, caption=note)
 
 
