@@ -129,7 +129,8 @@ def progress_chart(rows: Sequence[SearchRow]) -> Chart:
         Axis("Networks tried", linear([1, longest]), whole),
         Axis("Score after short training (dB)", linear(heights), _plain),
         series,
-        note="U less the penalties for what the requirement lacks.",
+        note="U less the penalties for what the requirement lacks, judged by what each search knew "
+        "at its end.",
     )
 
 

@@ -13,7 +13,7 @@ from edgesynth.core.search import PROTOTYPE, Candidate
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.executor import Executor
 from edgesynth.synthesis.generative.blueprint import Blueprint
-from edgesynth.synthesis.generative.problem import Judgement, Problem
+from edgesynth.synthesis.generative.problem import Problem
 from edgesynth.synthesis.generative.search_folder import SearchFolder
 from edgesynth.synthesis.generative.space import Point, Space, Value, identity_of
 from edgesynth.synthesis.jobs import Job, Raised
@@ -97,7 +97,7 @@ class Evaluator:
 
     def judged(self, one: Candidate) -> Candidate:
         """A candidate with its verdict by what is known now."""
-        return _judged(one, self.problem.judge(figures_of(one), predictions_of(one)))
+        return judged(one, self.problem)
 
     def _twin(self, architecture: str, cycle: int) -> Candidate | None:
         known = (c for c in self.folder.candidates if 0 < c.cycle < cycle and c.same_as is None)
@@ -193,7 +193,9 @@ def predictions_of(one: Candidate) -> dict[str, dict[str, float]]:
     return {**one.predictions, "": one.measured}
 
 
-def _judged(one: Candidate, judgement: Judgement) -> Candidate:
+def judged(one: Candidate, problem: Problem) -> Candidate:
+    """A candidate with the verdict of `problem`."""
+    judgement = problem.judge(figures_of(one), predictions_of(one))
     return msgspec.structs.replace(
         one,
         utility=None if judgement.utility is None else round(judgement.utility, 4),

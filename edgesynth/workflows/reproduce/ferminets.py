@@ -20,7 +20,7 @@ from edgesynth.core.errors import EdgesynthError, UserError, nearest
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.provenance import command_line, versions
 from edgesynth.core.requirement import parse_requirements
-from edgesynth.core.search import Candidate, Member, read_candidates, read_search
+from edgesynth.core.search import Candidate, Member, Search, read_candidates, read_search
 from edgesynth.core.search_comparison import (
     GENERATOR,
     FamilyRow,
@@ -31,7 +31,8 @@ from edgesynth.core.search_comparison import (
 from edgesynth.networks import edgenet
 from edgesynth.report.searches import write_search_page
 from edgesynth.synthesis.executor import ExecutorPlan
-from edgesynth.synthesis.generative.problem import Utility
+from edgesynth.synthesis.generative.evaluation import judged
+from edgesynth.synthesis.generative.problem import Problem, Utility
 from edgesynth.synthesis.generative.search import Effort, looks_of
 from edgesynth.synthesis.generative.searchers import RIVALS
 from edgesynth.tasks.training import TrainingPlan
@@ -282,8 +283,7 @@ def _make_family(folder: Path, work: _Work, progress: Progress) -> None:
 
 def _row(folder: Path, name: str, seed: int) -> SearchRow:
     search = read_search(folder)
-    tried = [one for one in read_candidates(folder / "candidates.jsonl") if one.cycle > 0]
-    tried.sort(key=lambda one: (one.cycle, int(one.id.rpartition("-")[2])))
+    tried = _judged(search, read_candidates(folder / "candidates.jsonl"))
     prototype = search.family[0]
     best = next(one for one in search.family if one.id == search.best)
     own, base = _joules(best), _joules(prototype)
@@ -311,6 +311,21 @@ def _row(folder: Path, name: str, seed: int) -> SearchRow:
         seconds=sum(one.seconds for one in tried),
         best_so_far=_best_so_far(tried),
     )
+
+
+def _judged(search: Search, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """All that was tried, in order, with the scores that follow from what was known at the end."""
+    reference = next(one for one in candidates if one.cycle == 0)
+    problem = Problem(
+        utility=Utility(search.plan["utility"]),
+        requirements=parse_requirements(search.plan["requirements"]),
+        margin=search.plan["margin"],
+        prototype_accuracy=search.family[0].accuracy,
+        reference=reference.accuracy,
+        recovery=search.recovery,
+    )
+    tried = [judged(one, problem) for one in candidates if one.cycle > 0]
+    return sorted(tried, key=lambda one: (one.cycle, int(one.id.rpartition("-")[2])))
 
 
 def _joules(member: Member) -> float | None:
