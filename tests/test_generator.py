@@ -13,6 +13,8 @@ from safetensors.numpy import save_file
 from edgesynth.core.errors import UserError
 from edgesynth.core.requirement import parse_requirements
 from edgesynth.core.search import rank_correlation, wilson
+from edgesynth.networks.network import Network
+from edgesynth.synthesis.generative.admission import Admission
 from edgesynth.synthesis.generative.generator import (
     Card,
     Generator,
@@ -23,6 +25,7 @@ from edgesynth.synthesis.generative.generator import (
     save_generator,
 )
 from edgesynth.synthesis.generative.inquisitor import Inquisitor, Ridge, Seen
+from edgesynth.synthesis.generative.layout import Drawing
 from edgesynth.synthesis.generative.probe import REACTIONS, probe, stimuli
 from edgesynth.synthesis.generative.problem import HOPELESS, Problem, Utility
 from edgesynth.synthesis.generative.settle import settle
@@ -45,6 +48,31 @@ def generator(head: bool = False) -> Generator:
         training={"epochs": 1}, seed=0, prototype_accuracy=0.9, cycles=2, command="", versions={},
     )  # fmt: skip
     return Generator(card, theta, prototype)
+
+
+def test_a_seed_draws_until_its_network_is_cheap_enough() -> None:
+    made = generator()
+    predicted: list[str] = []
+
+    def predict(child: Network) -> dict[str, dict[str, float]]:
+        predicted.append(child.name)
+        return {"tx2": {"energy_mj": child.module.get_submodule("f1").weight.shape[0] / 10}}
+
+    seeds = [(7, index) for index in range(12)]
+    free = Admission(made, (), predict)
+    assert [free.point(seed).tolist() for seed in seeds] == [p.tolist() for p in made.points(seeds)]
+    assert not predicted  # nothing asks for it
+    space, layouts = made.card.space, Drawing(made.prototype, made.card.space)
+    macs = [layouts.figures(layouts.lay_out(space.choice(free.point(s)))).macs for s in seeds]
+    limit = int(np.median(macs))
+    strict = Admission(made, parse_requirements((f"macs<={limit}", "energy<=1mJ@tx2")), predict)
+    points = [strict.point(seed) for seed in seeds]
+    for point, seed in zip(points, seeds, strict=True):
+        layout = layouts.lay_out(space.choice(point))
+        assert layouts.figures(layout).macs <= limit and strict.admits(point)
+        assert point.tolist() == strict.point(seed).tolist()
+    hopeless = Admission(made, parse_requirements(("params<=1",)), predict)
+    assert hopeless.point((7, 0)).tolist() == made.points([(7, 0)])[0].tolist()
 
 
 @pytest.mark.parametrize("head", [False, True])

@@ -16,6 +16,7 @@ from edgesynth.core.requirement import parse_requirements
 from edgesynth.core.search import Member, Search, wilson
 from edgesynth.networks import edgenet
 from edgesynth.synthesis.executor import ExecutorPlan, open_executor
+from edgesynth.synthesis.generative.admission import Admission
 from edgesynth.synthesis.generative.blueprint import Blueprint, build
 from edgesynth.synthesis.generative.family import (
     PROTOTYPE,
@@ -64,8 +65,9 @@ def generate_from(
 ) -> dict[str, Any]:
     """Make networks of new seeds with the generator in `folder`, without searching again.
 
-    Seeds that give the same network are merged. Every distinct one is trained fully and judged;
-    `share` says how many meet the requirement, with Wilson's interval.
+    A seed whose network costs more than the requirement allows draws again; seeds that give the
+    same network are merged. Every distinct one is trained fully and judged; `share` says how many
+    meet the requirement, with Wilson's interval.
 
     Raises UserError when the generator is damaged or its factory is not in `trust`.
     """
@@ -84,10 +86,11 @@ def generate_from(
         devices=tuple(sorted({*BOARDS, *(name for name in devices if name)})),
     )
     seeds = [(plan.seed, number) for number in range(plan.networks)]
-    drafts = drafts_of(generator.points(seeds), card.space, plan.seed)
-    progress.say(f"{len(drafts)} distinct networks of {plan.networks} seeds")
     with fixed_threads(plan.threads):
         world = make_world(msgspec.to_builtins(settings), progress)
+        admission = Admission(generator, requirements, world.predict)
+        drafts = drafts_of([admission.point(seed) for seed in seeds], card.space, plan.seed)
+        progress.say(f"{len(drafts)} distinct networks of {plan.networks} seeds")
         search = _search(generator, plan, settings, world, [r.text for r in requirements])
         opened = SearchFolder.resume if resume and (out / "search.json").exists() else (
             SearchFolder.create
