@@ -189,6 +189,8 @@ def show(document: dict[str, Any], console: Console) -> None:
             f"{document['foretold']} networks that it had not seen"
         )
     for verdict in document["requirements"]:
-        console.print(f"{'holds' if verdict['holds'] else 'FAILS'}: {verdict['requirement']}")
+        value, word = verdict["value"], "holds" if verdict["holds"] else "FAILS"
+        known = "" if value is None else f": {value:,.0f}" if value >= 1000 else f": {value:.4g}"
+        console.print(f"{word}: {verdict['requirement']}{known}", markup=False)
     for line in document["obstacles"]:
         console.print(f"in the way: {line}", markup=False)

@@ -106,15 +106,19 @@ class Evaluator:
 
     def _needed_midway(self, cycle: int) -> float | None:
         """What a candidate must reach with half of its training, judged by what the second half
-        gave candidates of earlier cycles at most."""
+        gave candidates of earlier cycles at most; never more than half of those had."""
+        earlier = [one for one in self.folder.candidates if 0 < one.cycle < cycle]
+        halves = [one.accuracy_midway for one in earlier if one.accuracy_midway is not None]
         gains = [
             one.accuracy - one.accuracy_midway
-            for one in self.folder.candidates
-            if 0 < one.cycle < cycle and one.accuracy_midway is not None and not one.stopped
+            for one in earlier
+            if one.accuracy_midway is not None and not one.stopped
         ]
         if len(gains) < _KNOWN_GAINS:
             return None
-        return self.problem.floor() - max(gains) - _SLACK_POINTS / 100
+        return min(
+            self.problem.floor() - max(gains) - _SLACK_POINTS / 100, float(np.median(halves))
+        )
 
     def _submit(self, identity: str, choice: dict[str, Value], needed: float | None) -> None:
         if not self._parcel:
