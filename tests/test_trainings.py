@@ -26,18 +26,19 @@ PROBLEM = Problem(
 def test_what_a_full_training_leaves_of_a_loss_is_learned() -> None:
     assert PROBLEM.recovery == 1 and PROBLEM.floor() == pytest.approx(0.79)
     # half weight: 4 of 8 points after the short training, 0.5 of 1 point after the full one, beside
-    # the usual half of 2 points
+    # the usual quarter of 2 points
     learned = PROBLEM.with_recovery([(0.72, 0.89)])
-    assert learned.recovery == pytest.approx((0.5 + 1) / (4 + 2))
-    assert learned.floor() == pytest.approx(0.8 - 0.01 / 0.25)
+    assert learned.recovery == pytest.approx((0.5 + 0.5) / (4 + 2))
+    assert learned.floor() == pytest.approx(0.8 - 0.01 * 6)
 
 
 def test_one_network_that_lost_nothing_proves_little() -> None:
     lucky = PROBLEM.with_recovery([(0.799, 0.91)])
-    assert 0.45 < lucky.recovery < 0.5
+    assert 0.2 < lucky.recovery < 0.25
     often = PROBLEM.with_recovery([(0.7, 0.9)] * 4)
-    assert 0.0 < often.recovery < 0.1
-    assert 0.9 < PROBLEM.with_recovery([(0.7, 0.2)]).recovery <= 1
+    assert 0.0 < often.recovery < 0.05
+    assert 0.6 < PROBLEM.with_recovery([(0.7, 0.2)]).recovery < 1
+    assert PROBLEM.with_recovery([(0.7, 0.2)] * 4).recovery == 1
 
 
 @pytest.mark.parametrize(("already", "sizes"), [(0, [2, 1, 1]), (1, [1, 2, 1])])
@@ -64,4 +65,4 @@ def test_half_of_what_is_left_is_trained_at_a_time(
     assert [len(each) for each in trained] == sizes and trained[0][0] == first.id
     flat = [name for each in trained for name in each]
     assert len(set(flat)) == len(flat) == len(trainings.pairs) == 4
-    assert evaluator.problem.recovery > 0.5  # more careful than at first
+    assert evaluator.problem.recovery == 1  # nothing heals

@@ -26,9 +26,9 @@ DB_PER_POINT = 4.0
 """Penalty of a point of accuracy below the floor; 10 dB of NetScore are a tenth of the MACs."""
 DB_PER_EXCESS_DB = 2.0
 """Penalty of every dB that a cost is above its limit: twice what NetScore could give for it."""
-LEAST_RECOVERY = 0.05
+LEAST_RECOVERY = 0.02
 """So that no network seems to lose nothing."""
-USUAL_RECOVERY, USUAL_POINTS = 0.5, 2.0
+USUAL_RECOVERY, USUAL_POINTS = 0.25, 2.0
 """What is assumed of the share that a full training leaves, before it is known."""
 HOPELESS = -1000.0
 """Score of a network whose U is not defined."""
