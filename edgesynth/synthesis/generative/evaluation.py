@@ -106,7 +106,7 @@ class Evaluator:
 
     def _needed_midway(self, cycle: int) -> float | None:
         """What a candidate must reach with half of its training, judged by what the second half
-        gave candidates of earlier cycles at most; never more than half of those had."""
+        gave candidates of earlier cycles at most; never more than three quarters of those had."""
         earlier = [one for one in self.folder.candidates if 0 < one.cycle < cycle]
         halves = [one.accuracy_midway for one in earlier if one.accuracy_midway is not None]
         gains = [
@@ -117,7 +117,8 @@ class Evaluator:
         if len(gains) < _KNOWN_GAINS:
             return None
         return min(
-            self.problem.floor() - max(gains) - _SLACK_POINTS / 100, float(np.median(halves))
+            self.problem.floor() - max(gains) - _SLACK_POINTS / 100,
+            float(np.quantile(halves, 0.25)),
         )
 
     def _submit(self, identity: str, choice: dict[str, Value], needed: float | None) -> None:
