@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 @seed_option
 @output_options
 def command(output: Output, **options: Any) -> int:
-    """Hold what PAPER claims beside what is obtained here: stressednets, precision or adaptive.
+    """Hold what PAPER claims beside what is obtained here.
+
+    PAPER is stressednets, precision, adaptive or dyvedeep.
 
     All rivals start from the same ancestor and are trained alike. Networks that --out holds are not
     made again, and the results of several calls in one --out add up.
@@ -49,6 +51,10 @@ def command(output: Output, **options: Any) -> int:
     """
     if options["paper"] == "adaptive":
         return _adaptive(options, output)
+    if options["paper"] == "dyvedeep":
+        from edgesynth.cli.effort_reproduction import run
+
+        return run(options, output)
     from edgesynth.workflows.reproduce import ReproductionPlan, reproduce
 
     first = options["seed"]

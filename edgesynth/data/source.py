@@ -2,7 +2,7 @@
 
 The spelling is `KIND[:PLACE][,size=PIXELS][@TRAIN_IMAGES]`, PIXELS one side or `WIDTHxHEIGHT`:
 
-    fashion-mnist          Debian's package, the cache, or fetched once
+    fashion-mnist          Debian's package, the cache, or fetched once; `,size=48` enlarges it
     fashion-mnist:DIR      its four files in a folder
     digits                 scikit-learn's 8 x 8 digits
     mnist:DIR              IDX files, plain or .gz
@@ -141,6 +141,7 @@ def _fashion_mnist(request: _Request) -> Dataset:
         seed=request.seed,
         validation=mnist.VALIDATION if request.validation is None else request.validation,
         limit=request.spec.limit,
+        size=request.square(mnist.SIZE) if request.spec.size else None,
     )
 
 
@@ -153,6 +154,7 @@ def _mnist(request: _Request) -> Dataset:
         seed=request.seed,
         validation=mnist.VALIDATION if request.validation is None else request.validation,
         limit=request.spec.limit,
+        size=request.square(mnist.SIZE) if request.spec.size else None,
     )
 
 
@@ -254,4 +256,4 @@ _LOADERS: dict[str, Callable[[_Request], Dataset]] = {
     "kitti": _annotated,
     "coco": _annotated,
 }
-_SIZED = ("imagefolder", "fashion-detection", "voc", "kitti", "coco")
+_SIZED = ("fashion-mnist", "mnist", "imagefolder", "fashion-detection", "voc", "kitti", "coco")
