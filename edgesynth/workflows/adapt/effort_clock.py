@@ -127,12 +127,12 @@ class _Compiled:
             tuned = CpuEffortConv(module.attributes)
             off = Knobs().attributes(module.layer.channels)
             dense = CpuEffortConv({**module.attributes, **off})
-            module.forward = self._forward(tuned, dense, module.knobs.level)  # type: ignore[method-assign]
+            vars(module)["forward"] = self._forward(tuned, dense, module.knobs.level)
         return self
 
     def __exit__(self, *_: object) -> None:
         for module in self.effort.modules.values():
-            del module.forward
+            del vars(module)["forward"]
 
     def _forward(self, tuned: CpuEffortConv, dense: CpuEffortConv, level: int) -> Run:
         def forward(x: torch.Tensor) -> torch.Tensor:
