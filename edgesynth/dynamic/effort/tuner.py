@@ -23,10 +23,12 @@ from edgesynth.core.progress import Progress, Silent
 from edgesynth.dynamic.effort.candidates import merge
 from edgesynth.dynamic.effort.knobs import KNOBS, Knobs, Tally
 from edgesynth.dynamic.effort.layers import EffortNetwork
-from edgesynth.dynamic.effort.trials import OPERATIONS, Trial, answers, cost_of, try_settings
+from edgesynth.dynamic.effort.trials import OPERATIONS, TIME, Trial, answers, cost_of, try_settings
 
 LEAST_GAIN = 0.005
 """Of the network's operations, by which a setting must lower them to stay."""
+LEAST_OF_LAYER = {TIME: 0.2}
+"""Of the layer's own work: what saves less is eaten up by what vectors do besides multiplying."""
 _NOTHING_MOVES = 1e-7
 """Divergence below which a setting counts as harmless."""
 _FIRST = 500
@@ -195,7 +197,12 @@ def _worth_judging(
 ) -> tuple[list[Trial], list[dict[str, Any]]]:
     """Trials that save something and that no other beats in everything, and what becomes of the
     rest."""
-    saving = [each for each in trials if each.saved(objective) > 0]
+    least = LEAST_OF_LAYER.get(objective, 0.0)
+    saving = [
+        each
+        for each in trials
+        if each.saved(objective) > least * each.tally.dense / each.images
+    ]
     kept = [each for each in saving if not any(_beats(one, each, objective) for one in saving)]
     reasons = [
         (each, "costs more than it saves" if each not in saving else "another setting is better")

@@ -30,6 +30,7 @@ std::vector<float> Padded(ConvShape const& shape, float const* x, int32_t height
 // Memory of a thread that fills maps: samples, and for pairs a line of each kind of output.
 struct Filling {
     std::vector<float> samples, beside, below, between;
+    std::vector<int32_t> agree;
 };
 
 // The samples of one map, each line and column of them once more at the end.
@@ -49,22 +50,26 @@ void CopySamples(EffortCpuRun const& run, float const* map, int32_t rows, float*
     }
 }
 
-// Which cells of a line agree.
+// Which cells of a line agree; reads and writes whole vectors.
 void Agree(EffortKnobs const& knobs, float const* top, float const* bottom, int32_t cells,
-           uint8_t* agree) {
-    for (int32_t i = 0; i < cells; ++i) {
-        float const most =
-            std::max(std::max(top[i], top[i + 1]), std::max(bottom[i], bottom[i + 1]));
-        float const least =
-            std::min(std::min(top[i], top[i + 1]), std::min(bottom[i], bottom[i + 1]));
-        float const sum = top[i] + top[i + 1] + bottom[i] + bottom[i + 1];  // NaN if one is
-        agree[i] = (most < knobs.sample_below) & (most - least < knobs.sample_within) & (sum == sum);
+           int32_t* agree) {
+    for (int32_t i = 0; i < cells; i += 8) {
+        Float8 most = Load8(top + i), least = most, sum = most;
+        for (float const* const corner : {top + i + 1, bottom + i, bottom + i + 1}) {
+            Float8 const x = Load8(corner);
+            most = x > most ? x : most;
+            least = x < least ? x : least;
+            sum += x;  // NaN if one is
+        }
+        Int8 const agrees =
+            (most < knobs.sample_below) & (most - least < knobs.sample_within) & (sum == sum);
+        std::memcpy(agree + i, &agrees, sizeof(agrees));
     }
 }
 
 // Fills the outputs of the cells of a line that agree.
 void FillCells(EffortCpuRun const& run, float const* top, float const* bottom, int32_t below,
-               uint8_t const* agree, float* line) {
+               int32_t const* agree, float* line) {
     int32_t const period = run.layer.knobs.sample_period;
     for (int32_t i = 0; i < run.sample_columns; ++i) {
         if (agree[i] == 0) continue;
@@ -111,7 +116,7 @@ void FillPairs(EffortCpuRun const& run, float const* top, float const* bottom, i
 
 // Decides every cell of a map, and fills the outputs of those whose corners agree. How many.
 int64_t FillMap(EffortCpuRun const& run, float* map, int32_t rows, Filling* memory,
-                uint8_t* agree) {
+                int32_t* agree) {
     EffortKnobs const& knobs = run.layer.knobs;
     int32_t const period = knobs.sample_period, columns = run.sample_columns;
     CopySamples(run, map, rows, memory->samples.data());
@@ -119,8 +124,9 @@ int64_t FillMap(EffortCpuRun const& run, float* map, int32_t rows, Filling* memo
     for (int32_t row = 0; row < rows; ++row) {
         float const* const top = memory->samples.data() + int64_t{row} * (columns + 1);
         float const* const bottom = top + columns + 1;
-        uint8_t* const here = agree + int64_t{row} * columns;
+        int32_t* const here = memory->agree.data();
         Agree(knobs, top, bottom, columns, here);
+        std::copy_n(here, columns, agree + int64_t{row} * columns);
         int32_t const below = std::min(period, run.rows - row * period);
         float* const line = map + int64_t{row} * period * run.columns;
         if (period == 2) {
@@ -130,13 +136,13 @@ int64_t FillMap(EffortCpuRun const& run, float* map, int32_t rows, Filling* memo
         }
         for (int32_t i = 0; i < columns; ++i) {
             int32_t const beside = std::min(period, run.columns - i * period);
-            filled += here[i] * (below * beside - 1);
+            filled -= here[i] * (below * beside - 1);
         }
     }
     return filled;
 }
 
-void FillMaps(EffortCpuRun const& run, std::vector<uint8_t>* agree, EffortCpuCounts* counts) {
+void FillMaps(EffortCpuRun const& run, std::vector<int32_t>* agree, EffortCpuCounts* counts) {
     ConvShape const& shape = run.shape;
     int32_t const rows = DivUp(run.rows, run.layer.knobs.sample_period);
     int64_t const cells = int64_t{rows} * run.sample_columns;
@@ -146,9 +152,9 @@ void FillMaps(EffortCpuRun const& run, std::vector<uint8_t>* agree, EffortCpuCou
 #pragma omp parallel reduction(+ : filled)
     {
         size_t const columns = static_cast<size_t>(run.sample_columns) + 1;
-        Filling memory{std::vector<float>(columns * static_cast<size_t>(rows + 1)),
+        Filling memory{std::vector<float>(columns * static_cast<size_t>(rows + 1) + 8),
                        std::vector<float>(columns), std::vector<float>(columns),
-                       std::vector<float>(columns)};
+                       std::vector<float>(columns), std::vector<int32_t>(columns + 8)};
 #pragma omp for schedule(static)
         for (int64_t map = 0; map < maps; ++map) {
             filled += FillMap(run, run.y + map * run.rows * run.columns, rows, &memory,
@@ -254,7 +260,7 @@ bool RunEffortCpuConv(EffortCpuConv const& layer, float const* x, int32_t sample
     }
     RunPhase(run, {0, 0}, counts);
     if (period == 1) return true;
-    std::vector<uint8_t> agree;
+    std::vector<int32_t> agree;
     FillMaps(run, &agree, counts);
     run.agree = agree.data();
     for (int32_t phase = 1; phase < period * period; ++phase) {

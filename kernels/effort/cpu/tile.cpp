@@ -9,14 +9,8 @@ namespace {
 constexpr int kColumnsTogether = 256;  // of x, read by every filter while they are cached
 constexpr int kFiltersAtOnce = 6;      // twice as many sums, x and a weight: 15 registers
 
+constexpr size_t kFewFilters = 3;      // fewer than one in so many
 constexpr uint32_t kAllLanes = (1u << kLanes) - 1u;
-
-// Eight bytes, each 0 or 1, as bits.
-uint32_t BitsOfBytes(uint8_t const* bytes) {
-    uint64_t word;
-    std::memcpy(&word, bytes, sizeof(word));
-    return static_cast<uint32_t>(word * 0x0102040810204080u >> 56);
-}
 
 bool AllZero(float const* row) {
     Int8 other = Load8(row) != 0.0f;
@@ -122,14 +116,16 @@ void EffortCpuTile::ChooseFilters(EffortCpuPlace const& place) {
     for (int32_t f = place.first_filter; f < place.last_filter; ++f) {
         uint32_t needed = all;
         if (run_.agree != nullptr) {
-            uint8_t const* const agree = run_.agree + (map + f) * cells;
-            uint32_t agrees = 0;
+            int32_t const* const agree = run_.agree + (map + f) * cells;
             if (joined) {
-                agrees = BitsOfBytes(agree + cell_[0]) | BitsOfBytes(agree + cell_[8]) << 8;
+                Int8 masks[kVectors];
+                std::memcpy(masks, agree + cell_[0], sizeof(masks));
+                needed &= ~BitsOf(masks);
             } else {
-                for (int i = 0; i < lanes_; ++i) agrees |= uint32_t{agree[cell_[i]]} << i;
+                for (int i = 0; i < lanes_; ++i) {
+                    needed &= ~(static_cast<uint32_t>(agree[cell_[i]] & 1) << i);
+                }
             }
-            needed = all & ~agrees;
             if (needed == 0) continue;
         }
         size_t const at = static_cast<size_t>(f);
@@ -139,6 +135,14 @@ void EffortCpuTile::ChooseFilters(EffortCpuPlace const& place) {
         predicted_[at] = 0;
         std::fill_n(sums_.begin() + int64_t{f} * kLanes, kLanes, 0.0f);
     }
+    LeaveFew();
+}
+
+// Fetching columns for hardly any filter does not pay.
+void EffortCpuTile::LeaveFew() {
+    if (alive_.size() * kFewFilters > few_.size()) return;
+    few_.insert(few_.end(), alive_.begin(), alive_.end());
+    alive_.clear();
 }
 
 // Is it faster to compute these lanes one by one? Never where nothing is saved: all sums of a tile
@@ -150,7 +154,7 @@ bool EffortCpuTile::IsFew(uint32_t lanes) const {
     return __builtin_popcount(lanes) <= limit;
 }
 
-void EffortCpuTile::GatherRow(float const* from, float* to) const {
+inline void EffortCpuTile::GatherRow(float const* from, float* to) const {
     for (int half = 0; half < kVectors; ++half) {
         int64_t const* const base = base_ + 8 * half;
         if (step_[half] == 1) {
@@ -324,40 +328,34 @@ void EffortCpuTile::LookForSaturation(int32_t rank) {
         return true;
     };
     alive_.erase(std::remove_if(alive_.begin(), alive_.end(), leaves), alive_.end());
+    if (!exact) LeaveFew();
 }
 
 void EffortCpuTile::Write(EffortCpuPlace const& place) {
     int64_t const map = int64_t{run_.rows} * run_.columns;
     bool const whole = lanes_ == kLanes && layer_.knobs.sample_period == 1;
     for (int32_t const f : wanted_) {
+        size_t const at = static_cast<size_t>(f);
         float const bias = layer_.bias[static_cast<size_t>(first_filter_ + f)];
         float* const y = run_.y + (place.sample * run_.shape.filters + first_filter_ + f) * map;
         float const* const sums = sums_.data() + int64_t{f} * kLanes;
         if (whole) {
-            WriteTile(sums, bias, f, y + out_[0]);
-        } else {
-            WriteLanes(sums, bias, f, y);
+            Finish(sums, bias, predicted_[at], y + out_[0]);
+            continue;
+        }
+        float outputs[kLanes];
+        Finish(sums, bias, predicted_[at], outputs);
+        for (uint32_t needed = needed_[at]; needed != 0; needed &= needed - 1) {
+            int const lane = __builtin_ctz(needed);
+            y[out_[lane]] = outputs[lane];
         }
     }
 }
 
-void EffortCpuTile::WriteLanes(float const* sums, float bias, int32_t f, float* y) const {
-    uint32_t const needed = needed_[static_cast<size_t>(f)];
-    uint32_t const predicted = predicted_[static_cast<size_t>(f)];
-    bool const relu = layer_.activation == Activation::kRelu;
-    for (int i = 0; i < lanes_; ++i) {
-        if ((needed >> i & 1u) == 0) continue;
-        float const value = sums[i] + bias;
-        bool const zero = (predicted >> i & 1u) != 0 || (relu && value < 0.0f);
-        y[out_[i]] = zero ? 0.0f : value;
-    }
-}
-
-// All lanes are needed and lie next to each other.
-void EffortCpuTile::WriteTile(float const* sums, float bias, int32_t f, float* y) const {
+// From the sums of a tile to its outputs.
+void EffortCpuTile::Finish(float const* sums, float bias, uint32_t predicted, float* y) const {
     Int8 const bits{1, 2, 4, 8, 16, 32, 64, 128};
     Float8 const zeros{};
-    uint32_t const predicted = predicted_[static_cast<size_t>(f)];
     bool const relu = layer_.activation == Activation::kRelu;
     for (int i = 0; i < kVectors; ++i) {
         Float8 value = Load8(sums + 8 * i) + bias;

@@ -19,8 +19,9 @@ struct EffortCpuRun {
     int32_t added;          // channels that are added up
     bool skips_zeros;
     float* y;
-    uint8_t const* agree;  // of every sample of every map, row by row: are the outputs between it
-                           // and its neighbours told from them? Null while samples are computed.
+    int32_t const* agree;  // of every sample of every map, row by row: -1 where the outputs between
+                           // it and its neighbours are told from them, else 0. Null while samples
+                           // are computed.
     int32_t sample_columns;
     float const* parts[kParts];  // x for single outputs; see dots.h
 };
@@ -52,6 +53,7 @@ class EffortCpuTile {
     void AddChannels(int32_t first, int32_t last, EffortCpuCounts* counts);
     void AddFew(EffortCpuPlace const& place, int32_t first, int32_t last, EffortCpuCounts* counts);
     bool IsFew(uint32_t lanes) const;
+    void LeaveFew();
     void GatherRow(float const* from, float* to) const;
     int TakeMeans(int32_t channel, int rows, uint32_t* similar);
     int DropZeros(int rows);
@@ -60,8 +62,7 @@ class EffortCpuTile {
     void LookForSaturation(int32_t rank);
     uint32_t EndedOf(int32_t f) const;
     void Write(EffortCpuPlace const& place);
-    void WriteLanes(float const* sums, float bias, int32_t f, float* y) const;
-    void WriteTile(float const* sums, float bias, int32_t f, float* y) const;
+    void Finish(float const* sums, float bias, uint32_t predicted, float* y) const;
     void Count(EffortCpuCounts* counts) const;
 
     EffortCpuRun const& run_;
