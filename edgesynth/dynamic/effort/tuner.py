@@ -199,9 +199,7 @@ def _worth_judging(
     rest."""
     least = LEAST_OF_LAYER.get(objective, 0.0)
     saving = [
-        each
-        for each in trials
-        if each.saved(objective) > least * each.tally.dense / each.images
+        each for each in trials if each.saved(objective) > least * each.tally.dense / each.images
     ]
     kept = [each for each in saving if not any(_beats(one, each, objective) for one in saving)]
     reasons = [
