@@ -22,7 +22,8 @@ def command(output: Output, sources: tuple[Path, ...], out: Path, title: str | N
     """Write one self-contained HTML page about runs and records.
 
     SOURCES are run folders, *.record.json files, or folders: everything in them is taken. The page
-    compares the parent with its best child; measured and predicted figures stay apart.
+    compares the parent with its best child; measured and predicted figures stay apart. A folder
+    that adapt wrote gives its budgets, exits and effort maps, with the records in it.
 
     \b
     Example:

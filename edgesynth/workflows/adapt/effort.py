@@ -25,9 +25,11 @@ from edgesynth.export.from_network import from_network
 from edgesynth.hardware.counting import count
 from edgesynth.hardware.target import load_target
 from edgesynth.networks.network import Network
+from edgesynth.report.effort import write_effort_page
 from edgesynth.workflows.adapt.calibration import calibration_data
 from edgesynth.workflows.adapt.effort_figures import compared, images_of
-from edgesynth.workflows.adapt.folder import BUNDLE, RESULT, new_adaptation
+from edgesynth.workflows.adapt.effort_maps import effort_maps
+from edgesynth.workflows.adapt.folder import BUNDLE, PAGE, RESULT, new_adaptation
 from edgesynth.workflows.adapt.wanted import Wanted
 from edgesynth.workflows.train import resolve_for
 from edgesynth_rt.files import new_folder, write_json
@@ -94,6 +96,7 @@ def adapt_effort(
         "bundle": str(out / BUNDLE),
         "calibration": {"split": "validation", "n": few, "objective": plan.objective},
         **_found(effort, tuned, network, found),
+        "maps": effort_maps(effort, dataset, network),
         "max_loss_points": wanted.max_loss,
         "holds": found["validation"]["lost_points"] <= wanted.max_loss,
         "doubts": doubts,
@@ -108,6 +111,7 @@ def adapt_effort(
             command=command_line(), seed=seed,
         )  # fmt: skip
         write_json(str(folder / RESULT), document)
+        write_effort_page(document, folder / PAGE)
     return document
 
 
