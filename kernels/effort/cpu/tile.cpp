@@ -9,7 +9,7 @@ namespace {
 constexpr int kColumnsTogether = 256;  // of x, read by every filter while they are cached
 constexpr int kFiltersAtOnce = 6;      // twice as many sums, x and a weight: 15 registers
 
-constexpr size_t kFewFilters = 3;      // fewer than one in so many
+constexpr size_t kFewFilters = 3;  // fewer than one in so many
 constexpr uint32_t kAllLanes = (1u << kLanes) - 1u;
 
 bool AllZero(float const* row) {

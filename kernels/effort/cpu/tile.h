@@ -80,7 +80,7 @@ class EffortCpuTile {
     int64_t map_;                               // where the maps of the sample and group begin
     int64_t base_[kLanes];                      // corners of the windows in them
     int32_t out_[kLanes], cell_[kLanes];
-    int32_t step_[kVectors];  // between eight lanes that lie 1 or 2 apart; 0 elsewhere
+    int32_t step_[kVectors];       // between eight lanes that lie 1 or 2 apart; 0 elsewhere
     int32_t seen_ = 0, kept_ = 0;  // columns of this tile, and those that are not zero
     int lanes_ = 0;
     int32_t first_filter_ = 0;  // of the group, in the layer
