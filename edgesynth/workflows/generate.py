@@ -124,11 +124,6 @@ def generate(
     """
     progress = progress or Silent()
     data_seed, told = validation_seed(parent, data, plan.seed)
-    if not told:
-        progress.say(
-            f"warning: {parent} does not say that it was trained on {data}: validation images may "
-            "be among those that it has seen, and it may seem better than it is"
-        )
     full, short = worlds_of(data, plan, data_seed)
     with fixed_threads(plan.threads):
         world = make_world(msgspec.to_builtins(full), progress)
@@ -137,6 +132,11 @@ def generate(
             raise UserError(
                 f"{parent} is not trained; train it first (edgesynth train {parent} --data {data} "
                 "--out parent.edgenet), or give --weights"
+            )
+        if not told:
+            progress.say(
+                f"warning: {parent} does not say that it was trained on {data}: validation images "
+                "may be among those that it has seen, and it may seem better than it is"
             )
         refuse_unjudgeable(plan, world.predict(prototype), measure)
         trust = trusted(prototype, trust)
