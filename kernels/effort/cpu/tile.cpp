@@ -262,6 +262,16 @@ int EffortCpuTile::DropZeros(int rows) {
 
 void EffortCpuTile::NoteCost(int rows, int32_t window, uint32_t similar) {
     float const* const from = columns_.data() + static_cast<size_t>(filled_) * kLanes;
+    if (similar == 0) {
+        for (int i = 0; i < kLanes; i += 8) {
+            Int8 nonzero;
+            std::memcpy(&nonzero, total_.nonzero + i, sizeof(nonzero));
+            for (int row = 0; row < rows; ++row) nonzero -= Load8(from + row * kLanes + i) != 0.0f;
+            std::memcpy(total_.nonzero + i, &nonzero, sizeof(nonzero));
+        }
+        for (int i = 0; i < kLanes; ++i) total_.products[i] += window;
+        return;
+    }
     for (int i = 0; i < kLanes; ++i) {
         bool const mean = (similar >> i & 1u) != 0;
         total_.products[i] += mean ? 1 : window;
@@ -366,10 +376,23 @@ void EffortCpuTile::Finish(float const* sums, float bias, uint32_t predicted, fl
 }
 
 void EffortCpuTile::Count(EffortCpuCounts* counts) const {
+    uint32_t const all = (1u << lanes_) - 1u;
+    EffortCpuCounts whole{0, 0, 0, 0, 0};  // of a filter with all lanes computed to the end
+    for (int i = 0; i < lanes_; ++i) {
+        whole.products += total_.products[i];
+        whole.nonzero += total_.nonzero[i];
+    }
     for (int32_t const f : wanted_) {
-        for (int i = 0; i < lanes_; ++i) {
-            if ((needed_[static_cast<size_t>(f)] >> i & 1u) == 0) continue;
-            bool const ends = (predicted_[static_cast<size_t>(f)] >> i & 1u) != 0;
+        uint32_t const needed = needed_[static_cast<size_t>(f)];
+        uint32_t const predicted = predicted_[static_cast<size_t>(f)];
+        if (needed == all && predicted == 0) {
+            counts->products += whole.products;
+            counts->nonzero += whole.nonzero;
+            continue;
+        }
+        for (uint32_t left = needed; left != 0; left &= left - 1) {
+            int const i = __builtin_ctz(left);
+            bool const ends = (predicted >> i & 1u) != 0;
             counts->products += (ends ? prefix_ : total_).products[i];
             counts->nonzero += (ends ? prefix_ : total_).nonzero[i];
             counts->predicted += ends;
