@@ -114,6 +114,7 @@ class EffortModule(nn.Module):
             nonzero=counts.nonzero,
             inputs=x.numel(),
             executed=counts.executed,
+            deciding=self.knobs.deciding * y.numel(),
             filled=counts.filled,
             predicted=counts.predicted,
         )

@@ -173,13 +173,15 @@ void EffortCpuTile::AddFew(EffortCpuPlace const& place, int32_t first, int32_t l
     size_t const index = first == 0 ? 0 : 1;
     EffortCpuPart const& part = layer_.parts[index];
     int64_t const group = place.sample * run_.shape.group + place.group;
-    float const* const x = run_.parts[index] + group * run_.plane * part.padded;
+    float const* const map = run_.parts[index] + group * run_.plane * part.padded;
+    float const* x[kLanes];
+    for (int i = 0; i < kLanes; ++i) x[i] = map + base_[i] * part.padded;
     for (int32_t const f : few_) {
         int lanes[kLanes], count = 0;
         for (uint32_t left = left_[static_cast<size_t>(f)]; left != 0; left &= left - 1) {
             lanes[count++] = __builtin_ctz(left);
         }
-        AddDots(layer_, part, x, run_.width, first_filter_ + f, base_, lanes, count,
+        AddDots(layer_, part, x, run_.width, first_filter_ + f, lanes, count,
                 sums_.data() + int64_t{f} * kLanes);
         if (counts != nullptr) counts->executed += int64_t{count} * layer_.window * (last - first);
     }
