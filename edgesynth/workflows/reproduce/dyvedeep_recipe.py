@@ -35,9 +35,9 @@ class EffortRecipe:
     augment: str = "none"
     max_loss: float = 0.4
     """Points that may be lost on calibration images: under half a point on others."""
-    images: int = 2000
+    images: int = 1200
     """Of the validation split, for calibration."""
-    trial_images: int = 48
+    trial_images: int = 32
     clocked: int = 40
     """Test images that are timed one by one."""
     threads: int = 1
