@@ -8,8 +8,7 @@ Runtime's convolution. Then the whole network. Operations stand beside the times
     python benchmarks/effort_cpu/run.py alexnet.edgenet tuned --data fashion-mnist \\
         --out benchmarks/results/effort_cpu_alexnet.json
 
-Needs the library of processors: cmake -S kernels -B build/kernels/host -DES_EMULATION=ON, then
-cmake --build build/kernels/host.
+Needs the library of processors; `edgesynth doctor` says how to build it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """EsEffortConv compiled for this machine's processor: `kernels/effort/cpu`, called through ctypes.
 
-What the knobs leave out saves time here, for 16 neighbouring outputs of a filter at once. Outputs
-are those of the reference; exact saturation, and leaving out zeros, change no bit.
+What the knobs leave out saves time here: for 16 neighbouring outputs of a filter at once, or where
+few of them are left for each by itself. Outputs are those of the reference; exact saturation
+changes no bit, and leaving out zeros none where no other knob is on.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def build_adapted_report(
         sections += [section for section in found if section is not None]
     first = documents[0]
     heading = title or f"{first['name']}: {first['method']} on {first['data']}"
-    origin = f"{len(documents)} adaptations and {len(kinds)} records"
+    origin = f"{_counted(len(documents), 'adaptation')} and {_counted(len(kinds), 'record')}"
     data = render(heading, sections, inks, origin).encode("utf-8")
     write_bytes(str(out), data)
     return {
@@ -80,6 +80,10 @@ def build_adapted_report(
         "child": first["name"],
         "sections": [section.id for section in sections],
     }
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _read(path: Path) -> Document:

@@ -114,7 +114,7 @@ def _times(document: Document) -> list[Paragraph | Table]:
     blocks: list[Paragraph | Table] = [
         Paragraph(
             "One image at a time on one thread of "
-            f"{document['machine'].get('module', 'this machine')}: of each image the best of "
+            f"{document['machine']['cpu']['model']}: of each image the best of "
             "several runs in turns, then the mean over images. Knobs are tuned for what the "
             "operator's vectors save, apart from those above."
         )

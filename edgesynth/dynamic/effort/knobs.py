@@ -12,6 +12,9 @@ import numpy.typing as npt
 from edgesynth.operators.effort_spec import EXACT, OFF, PREDICTED
 
 _LANES = 8
+_PREDICTING, _SAMPLING = 100, 150
+"""Multiply-accumulates that take as long as what vectors do besides, per output of the layer; from
+`benchmarks/effort_cpu` on an AMD EPYC 7003."""
 KNOBS = ("SPET", "SFMA", "SDSS", "effort")
 """The paper's three, and the number of channels that are added up."""
 NAMES = {OFF: "off", EXACT: "exact", PREDICTED: "predicted"}
@@ -67,6 +70,12 @@ class Knobs:
         """Of the run-time effort."""
         return int(self.channels is not None)
 
+    @property
+    def deciding(self) -> int:
+        """Of `Tally.deciding`, per output of the layer."""
+        predicts, samples = self.saturation == PREDICTED, self.sample_period > 1
+        return _PREDICTING * predicts + _SAMPLING * samples
+
     def document(self) -> Mapping[str, Any]:
         """JSON data: the knobs that are on."""
         found: dict[str, Any] = {}
@@ -103,6 +112,8 @@ class Tally:
     """Numbers that a machine which skips zeros looks at, once each."""
     executed: int = 0
     """Multiply-accumulates by vectors, as the compiled operator does them."""
+    deciding: int = 0
+    """What vectors do for knobs besides multiplying, in multiply-accumulates that take as long."""
     filled: int = 0
     predicted: int = 0
 
@@ -119,8 +130,8 @@ class Tally:
     @property
     def work(self) -> int:
         """What the compiled operator does, whose vectors save only what all of their lanes agree
-        on: multiply-accumulates, and what decides by vectors too."""
-        return self.executed + self.checks // _LANES
+        on: multiply-accumulates, what decides by vectors too, and what goes with that."""
+        return self.executed + self.checks // _LANES + self.deciding
 
     @property
     def with_zeros_skipped(self) -> int:

@@ -66,9 +66,11 @@ def reproduce_dyvedeep(
     recipe, progress = recipe or EffortRecipe(), progress or Silent()
     open_results(out, {"paper": NAME, "data": data, "recipe": recipe.document()})
     subjects = [*recipe.networks, *([COMPRESSED] if recipe.compressed else [])]
-    jobs = [Job(seed, subject) for seed in seeds for subject in subjects]
-    missing = [job for job in jobs if not _rows_file(out, job).exists()]
-    run_all(missing, partial(_run, data, out, recipe), workers, progress)
+    # what is compressed may descend from one of the others
+    for wave in (recipe.networks, subjects[len(recipe.networks) :]):
+        jobs = [Job(seed, subject) for seed in seeds for subject in wave]
+        missing = [job for job in jobs if not _rows_file(out, job).exists()]
+        run_all(missing, partial(_run, data, out, recipe), workers, progress)
     document = _document(data, recipe, _rows(out, subjects))
     write_json(str(out / "result.json"), document)
     write_dyvedeep_page(document, out / "report.html")

@@ -210,7 +210,7 @@ def _network(folder: Path, job: Job, data: str, recipe: EffortRecipe, progress: 
             generations=recipe.generations,
             genome=Genome(parse_environment(recipe.environment), encoding="cluster"),
             epochs=recipe.epochs,
-            requirements=parse_requirements(("accuracy_loss<=1",)),
+            requirements=parse_requirements(("accuracy_loss<=2",)),
             distill=0.5,
             threads=recipe.threads,
             seed=job.seed,

@@ -3,8 +3,9 @@
 // has.
 //
 // An output is what edgesynth/operators/effort_spec.py says. What is saved is saved for 16
-// neighbouring outputs of a filter at once; exact saturation changes no bit, and neither does
-// leaving out numbers that are zero.
+// neighbouring outputs of a filter at once, or where few of them are left for each by itself
+// (dots.h), whose sum is then added in another order. Exact saturation changes no bit, and neither
+// does leaving out numbers that are zero where no other knob is on.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@ namespace edgesynth {
 
 // What one run did. Outputs beyond the map's edge are not counted.
 struct EffortCpuCounts {
-    int64_t executed;   // multiply-accumulates, by vectors of 16 outputs
+    int64_t executed;   // multiply-accumulates, by vectors, for outputs that need them or not
     int64_t products;   // those of a machine that decides output by output
     int64_t nonzero;    // of these, with an input that is not zero
     int64_t predicted;  // outputs that ended after the prefix

@@ -35,29 +35,17 @@ void Dots(Window const& window, float const* weights, float const* const* x, flo
             for (int i = 0; i < kDots; ++i) sums[0][i] += weight * Load8(from[i] + 8 * at);
         }
     }
+    Float8 totals[kDotsAtOnce] = {};
     for (int i = 0; i < kDots; ++i) {
-        Float8 sum = sums[0][i];
-        for (int chain = 1; chain < kChains; ++chain) sum += sums[chain][i];
-        to[i] += SumOf(sum);
+        totals[i] = sums[0][i];
+        for (int chain = 1; chain < kChains; ++chain) totals[i] += sums[chain][i];
     }
+    Store8(Load8(to) + SumsOf(totals), to);
 }
 
-// Dots for a number that is known when it runs: 1 to kMost.
-template <int kMost>
-struct SomeDots {
-    static void Run(int count, Window const& window, float const* weights, float const* const* x,
-                    float* to) {
-        if (count == kMost) {
-            Dots<kMost>(window, weights, x, to);
-        } else {
-            SomeDots<kMost - 1>::Run(count, window, weights, x, to);
-        }
-    }
-};
-template <>
-struct SomeDots<0> {
-    static void Run(int, Window const&, float const*, float const* const*, float*) {}
-};
+using DotsOfSome = void (*)(Window const&, float const*, float const* const*, float*);
+DotsOfSome const kDots[kDotsAtOnce] = {Dots<1>, Dots<2>, Dots<3>, Dots<4>,
+                                       Dots<5>, Dots<6>, Dots<7>, Dots<8>};
 
 EffortCpuPart MakePart(EffortCpuConv const& layer, int32_t first, int32_t last) {
     EffortCpuPart part{first, last, RoundUp(last - first, 8), {}};
@@ -118,27 +106,26 @@ void PackPart(EffortCpuConv const& layer, EffortCpuPart const& part, float const
     }
 }
 
-void AddDots(EffortCpuConv const& layer, EffortCpuPart const& part, float const* x, int32_t width,
-             int64_t filter, int64_t const* base, int const* lanes, int count, float* sums) {
+void AddDots(EffortCpuConv const& layer, EffortCpuPart const& part, float const* const* x,
+             int32_t width, int64_t filter, int const* lanes, int count, float* sums) {
     ConvShape const& shape = layer.shape;
     int64_t const line = int64_t{shape.dilations[0]} * width * part.padded;
+    int64_t const row = int64_t{shape.kernel[1]} * part.padded;
     float const* const weights = part.weights.data() + filter * layer.window * part.padded;
     for (int first = 0; first < count; first += kDotsAtOnce) {
         int const some = std::min(kDotsAtOnce, count - first);
         float const* from[kDotsAtOnce];
         float to[kDotsAtOnce] = {};
-        for (int i = 0; i < some; ++i) from[i] = x + base[lanes[first + i]] * part.padded;
+        for (int i = 0; i < some; ++i) from[i] = x[lanes[first + i]];
         if (shape.dilations[1] == 1) {
-            Window const window{shape.kernel[0], shape.kernel[1] * part.padded / 8, line};
-            SomeDots<kDotsAtOnce>::Run(some, window, weights, from, to);
+            Window const window{shape.kernel[0], static_cast<int32_t>(row / 8), line};
+            kDots[some - 1](window, weights, from, to);
         } else {
-            int64_t const row = int64_t{shape.kernel[1]} * part.padded;
+            Window const window{shape.kernel[1], part.padded / 8,
+                                int64_t{shape.dilations[1]} * part.padded};
             for (int32_t i = 0; i < shape.kernel[0]; ++i) {
-                float const* starts[kDotsAtOnce];
-                for (int k = 0; k < some; ++k) starts[k] = from[k] + i * line;
-                Window const window{shape.kernel[1], part.padded / 8,
-                                    int64_t{shape.dilations[1]} * part.padded};
-                SomeDots<kDotsAtOnce>::Run(some, window, weights + i * row, starts, to);
+                kDots[some - 1](window, weights + i * row, from, to);
+                for (int k = 0; k < some; ++k) from[k] += line;
             }
         }
         for (int i = 0; i < some; ++i) sums[lanes[first + i]] += to[i];

@@ -35,8 +35,8 @@ void PackPart(EffortCpuConv const& layer, EffortCpuPart const& part, float const
               int64_t samples, int64_t plane, int32_t added, std::vector<float>* packed);
 
 // Adds to sums[lane], for each of the `count` lanes, the products of `filter` with the window whose
-// corner is the pixel base[lane] of `x`, which begins with its sample and group.
-void AddDots(EffortCpuConv const& layer, EffortCpuPart const& part, float const* x, int32_t width,
-             int64_t filter, int64_t const* base, int const* lanes, int count, float* sums);
+// corner lies at x[lane] of what PackPart made; `width` is that of a padded row in pixels.
+void AddDots(EffortCpuConv const& layer, EffortCpuPart const& part, float const* const* x,
+             int32_t width, int64_t filter, int const* lanes, int count, float* sums);
 
 }  // namespace edgesynth

@@ -10,18 +10,19 @@
 namespace edgesynth {
 namespace {
 
+constexpr int64_t kSlack = 8;  // numbers before the first map and behind the last
+
 // x with zeros around every map, as far as windows reach.
 std::vector<float> Padded(ConvShape const& shape, float const* x, int32_t height, int32_t width) {
-    std::vector<float> padded(static_cast<size_t>(shape.samples) * shape.channels * height * width,
-                              0.0f);
     int64_t const maps = int64_t{shape.samples} * shape.channels;
+    std::vector<float> padded(static_cast<size_t>(maps * height * width + 2 * kSlack), 0.0f);
 #pragma omp parallel for schedule(static)
     for (int64_t map = 0; map < maps; ++map) {
         for (int32_t row = 0; row < shape.height; ++row) {
             float const* const from = x + (map * shape.height + row) * shape.width;
-            std::copy_n(
-                from, shape.width,
-                padded.begin() + (map * height + row + shape.pads[0]) * width + shape.pads[1]);
+            std::copy_n(from, shape.width,
+                        padded.begin() + kSlack + (map * height + row + shape.pads[0]) * width +
+                            shape.pads[1]);
         }
     }
     return padded;
@@ -242,7 +243,8 @@ bool RunEffortCpuConv(EffortCpuConv const& layer, float const* x, int32_t sample
         std::min(std::max(effort, 0), static_cast<int32_t>(layer.levels.size()) - 1);
     EffortCpuRun run{layer,
                      shape,
-                     pads ? padded.data() : x,
+                     pads ? padded.data() + kSlack : x,
+                     pads,
                      padded_width,
                      int64_t{padded_height} * padded_width,
                      rows,

@@ -12,14 +12,6 @@ constexpr int kFiltersAtOnce = 6;      // twice as many sums, x and a weight: 15
 constexpr size_t kFewFilters = 3;  // fewer than one in so many
 constexpr uint32_t kAllLanes = (1u << kLanes) - 1u;
 
-bool AllZero(float const* row) {
-    Int8 other = Load8(row) != 0.0f;
-    for (int i = 1; i < kVectors; ++i) other |= Load8(row + 8 * i) != 0.0f;
-    uint64_t words[4];
-    std::memcpy(words, &other, sizeof(words));
-    return (words[0] | words[1] | words[2] | words[3]) == 0;
-}
-
 // MultiplyColumns for a number of filters that is known when it runs: 1 to kMost.
 template <int kMost>
 struct Multiplication {
@@ -73,37 +65,6 @@ void EffortCpuTile::Compute(EffortCpuPlace const& place, EffortCpuCounts* counts
     if (counts != nullptr) Count(counts);
 }
 
-void EffortCpuTile::Locate(EffortCpuPlace const& place) {
-    ConvShape const& shape = run_.shape;
-    int32_t const period = layer_.knobs.sample_period;
-    lanes_ = std::min(kLanes, place.rows * place.columns - place.first);
-    first_filter_ = place.group * (shape.filters / shape.group);
-    map_ = (place.sample * shape.channels + int64_t{place.group} * layer_.channels) * run_.plane;
-    seen_ = kept_ = 0;
-    int32_t row = place.first / place.columns, column = place.first % place.columns;
-    for (int i = 0; i < kLanes; ++i) {
-        if (i >= lanes_) {  // computed again, and thrown away
-            base_[i] = base_[lanes_ - 1];
-            continue;
-        }
-        int32_t const down = place.phase[0] + row * period;
-        int32_t const right = place.phase[1] + column * period;
-        base_[i] =
-            int64_t{down} * shape.strides[0] * run_.width + int64_t{right} * shape.strides[1];
-        out_[i] = down * run_.columns + right;
-        cell_[i] = row * run_.sample_columns + column;
-        if (++column == place.columns) {
-            column = 0;
-            ++row;
-        }
-    }
-    int32_t const step = shape.strides[1] * period;
-    for (int i = 0; i < kVectors; ++i) {
-        bool const even = base_[8 * i + 7] - base_[8 * i] == 7 * step && lanes_ >= 8 * (i + 1);
-        step_[i] = even && step <= 2 ? step : 0;
-    }
-}
-
 void EffortCpuTile::ChooseFilters(EffortCpuPlace const& place) {
     wanted_.clear();
     alive_.clear();
@@ -154,122 +115,23 @@ bool EffortCpuTile::IsFew(uint32_t lanes) const {
     return __builtin_popcount(lanes) <= limit;
 }
 
-inline void EffortCpuTile::GatherRow(float const* from, float* to) const {
-    for (int half = 0; half < kVectors; ++half) {
-        int64_t const* const base = base_ + 8 * half;
-        if (step_[half] == 1) {
-            Store8(Load8(from + base[0]), to + 8 * half);
-        } else if (step_[half] == 2) {
-            Store8(LoadEveryOther8(from + base[0]), to + 8 * half);
-        } else {
-            for (int i = 0; i < 8; ++i) to[8 * half + i] = from[base[i]];
-        }
-    }
-}
-
 void EffortCpuTile::AddFew(EffortCpuPlace const& place, int32_t first, int32_t last,
                            EffortCpuCounts* counts) {
     if (few_.empty()) return;
     size_t const index = first == 0 ? 0 : 1;
     EffortCpuPart const& part = layer_.parts[index];
     int64_t const group = place.sample * run_.shape.group + place.group;
-    float const* const x = run_.parts[index] + group * run_.plane * part.padded;
+    float const* const map = run_.parts[index] + group * run_.plane * part.padded;
+    float const* x[kLanes];
+    for (int i = 0; i < kLanes; ++i) x[i] = map + base_[i] * part.padded;
     for (int32_t const f : few_) {
         int lanes[kLanes], count = 0;
         for (uint32_t left = left_[static_cast<size_t>(f)]; left != 0; left &= left - 1) {
             lanes[count++] = __builtin_ctz(left);
         }
-        AddDots(layer_, part, x, run_.width, first_filter_ + f, base_, lanes, count,
+        AddDots(layer_, part, x, run_.width, first_filter_ + f, lanes, count,
                 sums_.data() + int64_t{f} * kLanes);
         if (counts != nullptr) counts->executed += int64_t{count} * layer_.window * (last - first);
-    }
-}
-
-void EffortCpuTile::AddChannels(int32_t first, int32_t last, EffortCpuCounts* counts) {
-    ConvShape const& shape = run_.shape;
-    for (int32_t rank = first; rank < last; ++rank) {
-        int32_t const channel = layer_.order[static_cast<size_t>(rank)];
-        if (filled_ + layer_.window > capacity_) Multiply(counts);
-        int32_t place = channel * layer_.window;
-        int rows = 0;
-        for (int32_t i = 0; i < shape.kernel[0]; ++i) {
-            float const* const line =
-                run_.x + map_ + channel * run_.plane + int64_t{i} * shape.dilations[0] * run_.width;
-            for (int32_t j = 0; j < shape.kernel[1]; ++j, ++rows) {
-                size_t const at = static_cast<size_t>(filled_ + rows);
-                GatherRow(line + int64_t{j} * shape.dilations[1], columns_.data() + at * kLanes);
-                places_[at] = place++;
-            }
-        }
-        uint32_t similar = 0;
-        if (layer_.takes_means) rows = TakeMeans(channel, rows, &similar);
-        if (counts != nullptr) NoteCost(rows, layer_.window, similar);
-        seen_ += rows;
-        if (run_.skips_zeros) rows = DropZeros(rows);
-        kept_ += rows;
-        filled_ += rows;
-    }
-    Multiply(counts);
-}
-
-// Puts the mean into lanes whose window is similar; into one row where all are. The rows that are
-// left.
-int EffortCpuTile::TakeMeans(int32_t channel, int rows, uint32_t* similar) {
-    float* const from = columns_.data() + static_cast<size_t>(filled_) * kLanes;
-    Float8 mean[kVectors];
-    Int8 mask[kVectors];
-    for (int half = 0; half < kVectors; ++half) {
-        Float8 most = Load8(from + 8 * half), least = most, sum = most;
-        for (int i = 1; i < rows; ++i) {
-            Float8 const x = Load8(from + i * kLanes + 8 * half);
-            most = x > most ? x : most;
-            least = x < least ? x : least;
-            sum += x;
-        }
-        // With NaN or infinity in the window `sum - sum` is NaN.
-        mask[half] = ((sum - sum) == 0.0f) & ((most - least) <= layer_.knobs.similarity);
-        mean[half] = sum / static_cast<float>(rows);
-    }
-    *similar = BitsOf(mask);
-    if (*similar == 0) return rows;
-    int const left = *similar == (1u << kLanes) - 1u ? 1 : rows;
-    for (int i = 0; i < left; ++i) {
-        for (int half = 0; half < kVectors; ++half) {
-            float* const to = from + i * kLanes + 8 * half;
-            Store8(mask[half] ? mean[half] : Load8(to), to);
-        }
-    }
-    if (left == 1) {
-        places_[static_cast<size_t>(filled_)] = layer_.channels * layer_.window + channel;
-    }
-    return left;
-}
-
-int EffortCpuTile::DropZeros(int rows) {
-    float* const from = columns_.data() + static_cast<size_t>(filled_) * kLanes;
-    int32_t* const places = places_.data() + filled_;
-    int kept = 0;
-    for (int i = 0; i < rows; ++i) {
-        if (AllZero(from + i * kLanes)) continue;
-        if (kept != i) {
-            std::memcpy(from + kept * kLanes, from + i * kLanes, kLanes * sizeof(float));
-            places[kept] = places[i];
-        }
-        ++kept;
-    }
-    return kept;
-}
-
-void EffortCpuTile::NoteCost(int rows, int32_t window, uint32_t similar) {
-    float const* const from = columns_.data() + static_cast<size_t>(filled_) * kLanes;
-    for (int i = 0; i < kLanes; ++i) {
-        bool const mean = (similar >> i & 1u) != 0;
-        total_.products[i] += mean ? 1 : window;
-        if (mean) {
-            total_.nonzero[i] += from[i] != 0.0f;
-            continue;
-        }
-        for (int row = 0; row < rows; ++row) total_.nonzero[i] += from[row * kLanes + i] != 0.0f;
     }
 }
 
@@ -366,10 +228,23 @@ void EffortCpuTile::Finish(float const* sums, float bias, uint32_t predicted, fl
 }
 
 void EffortCpuTile::Count(EffortCpuCounts* counts) const {
+    uint32_t const all = (1u << lanes_) - 1u;
+    EffortCpuCounts whole{0, 0, 0, 0, 0};  // of a filter with all lanes computed to the end
+    for (int i = 0; i < lanes_; ++i) {
+        whole.products += total_.products[i];
+        whole.nonzero += total_.nonzero[i];
+    }
     for (int32_t const f : wanted_) {
-        for (int i = 0; i < lanes_; ++i) {
-            if ((needed_[static_cast<size_t>(f)] >> i & 1u) == 0) continue;
-            bool const ends = (predicted_[static_cast<size_t>(f)] >> i & 1u) != 0;
+        uint32_t const needed = needed_[static_cast<size_t>(f)];
+        uint32_t const predicted = predicted_[static_cast<size_t>(f)];
+        if (needed == all && predicted == 0) {
+            counts->products += whole.products;
+            counts->nonzero += whole.nonzero;
+            continue;
+        }
+        for (uint32_t left = needed; left != 0; left &= left - 1) {
+            int const i = __builtin_ctz(left);
+            bool const ends = (predicted >> i & 1u) != 0;
             counts->products += (ends ? prefix_ : total_).products[i];
             counts->nonzero += (ends ? prefix_ : total_).nonzero[i];
             counts->predicted += ends;

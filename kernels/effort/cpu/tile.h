@@ -13,6 +13,7 @@ struct EffortCpuRun {
     EffortCpuConv const& layer;
     ConvShape shape;  // with samples and extents
     float const* x;
+    bool slack;             // may eight numbers before and behind x be read?
     int32_t width;          // of a padded row
     int64_t plane;          // of a padded map
     int32_t rows, columns;  // P, Q
@@ -49,6 +50,7 @@ class EffortCpuTile {
     };
 
     void Locate(EffortCpuPlace const& place);
+    void LookForRuns();
     void ChooseFilters(EffortCpuPlace const& place);
     void AddChannels(int32_t first, int32_t last, EffortCpuCounts* counts);
     void AddFew(EffortCpuPlace const& place, int32_t first, int32_t last, EffortCpuCounts* counts);
@@ -80,7 +82,8 @@ class EffortCpuTile {
     int64_t map_;                               // where the maps of the sample and group begin
     int64_t base_[kLanes];                      // corners of the windows in them
     int32_t out_[kLanes], cell_[kLanes];
-    int32_t step_[kVectors];       // between eight lanes that lie 1 or 2 apart; 0 elsewhere
+    int32_t step_[kVectors];  // between eight lanes that lie 1 or 2 apart; 0 elsewhere
+    int32_t turn_[kVectors];  // so many of eight lie next to each other, and so do the rest; or 0
     int32_t seen_ = 0, kept_ = 0;  // columns of this tile, and those that are not zero
     int lanes_ = 0;
     int32_t first_filter_ = 0;  // of the group, in the layer

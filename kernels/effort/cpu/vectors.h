@@ -60,8 +60,26 @@ inline Float8 LoadEveryOther8(float const* from) {
 #endif
 }
 
-inline float SumOf(Float8 const& x) {
-    return ((x[0] + x[4]) + (x[1] + x[5])) + ((x[2] + x[6]) + (x[3] + x[7]));
+// Of each of eight vectors, the sum of its numbers.
+inline Float8 SumsOf(Float8 const (&x)[8]) {
+    Float8 sums;
+#if defined(__AVX__)
+    __m256 all[8];
+    std::memcpy(all, x, sizeof(all));
+    __m256 const low =
+        _mm256_hadd_ps(_mm256_hadd_ps(all[0], all[1]), _mm256_hadd_ps(all[2], all[3]));
+    __m256 const high =
+        _mm256_hadd_ps(_mm256_hadd_ps(all[4], all[5]), _mm256_hadd_ps(all[6], all[7]));
+    __m256 const added = _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20),
+                                       _mm256_permute2f128_ps(low, high, 0x31));
+    std::memcpy(&sums, &added, sizeof(sums));
+#else
+    for (int i = 0; i < 8; ++i) {
+        sums[i] = ((x[i][0] + x[i][1]) + (x[i][2] + x[i][3])) +
+                  ((x[i][4] + x[i][5]) + (x[i][6] + x[i][7]));
+    }
+#endif
+    return sums;
 }
 
 // Sums of kFilters filters over `count` columns of kLanes numbers each: the inner loop of
