@@ -67,8 +67,8 @@ class GenerationPlan:
     training: TrainingPlan
     """Of the networks that are delivered."""
     distill: float = 0.0
-    """Share of the prototype's outputs in the loss of full trainings; short ones learn faster from the
-    true answers."""
+    """Share of the prototype's outputs in the loss of full trainings; short ones learn faster from
+    the true answers."""
     inherit: bool = True
     threads: int = 1
     seed: int = 0
