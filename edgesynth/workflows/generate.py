@@ -125,11 +125,6 @@ def generate(
     """
     progress = progress or Silent()
     data_seed, told = validation_seed(parent, data, plan.seed)
-    if not told:
-        progress.say(
-            f"warning: {parent} does not say that it was trained on {data}: validation images may "
-            "be among those that it has seen, and it may seem better than it is"
-        )
     full, short = worlds_of(data, plan, data_seed)
     with fixed_threads(plan.threads):
         world = make_world(msgspec.to_builtins(full), progress)
@@ -140,6 +135,11 @@ def generate(
                 "--out parent.edgenet), or give --weights"
             )
         refuse_unjudgeable(plan, world.predict(prototype), measure)
+        if not told:
+            progress.say(
+                f"warning: {parent} does not say that it was trained on {data}: validation images "
+                "may be among those that it has seen, and it may seem better than it is"
+            )
         trust = trusted(prototype, trust)
         space = derive_space(prototype, plan.space)
         search = _search(prototype, plan, world, space)
