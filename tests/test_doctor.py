@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from edgesynth.cli.main import run
-from edgesynth.workflows.doctor import Machine, examine
-from edgesynth.workflows.doctor_plugins import usual_places
+from edgesynth.workflows.doctor import examine
+from edgesynth.workflows.doctor_machine import Machine
+from edgesynth.workflows.doctor_plugins import operator_places, usual_places
 from edgesynth_rt.files import sha256_of
 from kernel_builds import build
 
@@ -51,7 +52,7 @@ def root(tmp_path):
 def bare(root, tmp_path, monkeypatch):
     """A machine without any file or program of the system."""
     monkeypatch.setenv("EDGESYNTH_HOME", str(tmp_path / "cache"))
-    return Machine(root=root, path=str(tmp_path / "bin"), plugins=list)
+    return Machine(root=root, path=str(tmp_path / "bin"), plugins=list, operators=list)
 
 
 def test_this_machine_has_what_the_tests_run_with(capsys):
@@ -249,3 +250,14 @@ def test_the_library_is_looked_for_where_the_runtime_looks(bare, tmp_path, monke
     assert usual_places()[0] == tmp_path / "mine.so"
     missing = by_name(bare)["plugin library"]
     assert missing.status == "missing" and "docker/build-plugins.sh kernels" in missing.add
+
+
+def test_operators_for_the_processor_are_built_or_how_to_build_them(bare, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGESYNTH_KERNELS", str(tmp_path))
+    path = operator_places()[0]
+    assert path.parent == tmp_path
+    missing = by_name(bare)["CPU operators"]
+    assert missing.status == "missing" and "--target edgesynth_kernels_cpu" in missing.add
+    path.write_bytes(b"")
+    found = by_name(dataclasses.replace(bare, operators=operator_places))["CPU operators"]
+    assert (found.status, found.detail) == ("ok", str(path))

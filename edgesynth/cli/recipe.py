@@ -53,6 +53,11 @@ _OPTIONS = (
         default=None,
         help="Whether that rival's ancestor is trained under stress too.",
     ),
+    click.option(
+        "--compressed",
+        help="Of dyvedeep: the weight-compressed network, as a run folder of evolve, a .edgenet, a "
+        "network to evolve in the run, or none.",
+    ),
     click.option("--threads", type=click.IntRange(1), help="Of torch in each process."),
 )
 
@@ -74,6 +79,8 @@ def recipe_of(options: dict[str, Any]) -> Recipe:
     from edgesynth.core.errors import UserError
     from edgesynth.workflows.reproduce.recipe import Recipe
 
+    if options["compressed"] is not None:
+        raise UserError(f"--compressed means nothing to reproduce {options['paper']}")
     names = [each.name for each in fields(Recipe)]
     given = {name: options[name] for name in names if options[name] not in (None, ())}
     if "epochs" in given:

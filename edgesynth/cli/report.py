@@ -23,7 +23,8 @@ def command(output: Output, sources: tuple[Path, ...], out: Path, title: str | N
 
     SOURCES are folders of runs or of generative searches, *.record.json files, or folders:
     everything in them is taken. The page compares the parent with its best child; measured and
-    predicted figures stay apart.
+    predicted figures stay apart. A folder that adapt wrote gives its budgets, exits and effort
+    maps, with the records in it.
 
     \b
     Example:

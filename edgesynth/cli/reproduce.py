@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 def command(output: Output, **options: Any) -> int:
     """Hold what PAPER claims beside what is obtained here.
 
-    PAPER is stressednets, precision, ferminets or adaptive.
+    PAPER is stressednets, precision, ferminets, adaptive or dyvedeep.
 
     All rivals start from the same ancestor and are trained alike. Networks that --out holds are not
     made again, and the results of several calls in one --out add up.
@@ -61,6 +61,10 @@ def command(output: Output, **options: Any) -> int:
     refuse_search_options(options)
     if options["paper"] == "adaptive":
         return _adaptive(options, output)
+    if options["paper"] == "dyvedeep":
+        from edgesynth.cli.effort_reproduction import run
+
+        return run(options, output)
     from edgesynth.workflows.reproduce import ReproductionPlan, reproduce
 
     first = options["seed"]

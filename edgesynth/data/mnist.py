@@ -9,10 +9,14 @@ import numpy as np
 from edgesynth.core.dataset import ArraySplit, Dataset
 from edgesynth.core.errors import UserError
 from edgesynth.data.idx import read_idx
+from edgesynth.data.resampling import resized
 from edgesynth.data.splits import Labels, Pixels, blocks, cut, statistics, take
 
 DIGITS = tuple("0123456789")
 VALIDATION = 5000
+SIZE = 28
+_TOGETHER = 2048
+"""Pictures that are enlarged at a time."""
 
 
 def load_mnist(
@@ -23,11 +27,13 @@ def load_mnist(
     seed: int = 0,
     validation: float | int = VALIDATION,
     limit: int | None = None,
+    size: int | None = None,
 ) -> Dataset:
     """The data set in the four IDX files (plain or .gz) of `folder`.
 
     Validation is cut from the official train part by `seed`; test is the official one. `limit`
-    keeps that many train images. Raises UserError naming file and offset of what is wrong.
+    keeps that many train images. `size` makes all pictures that many pixels high and wide.
+    Raises UserError naming file and offset of what is wrong.
     """
     pixels, labels = _part(folder, "train", len(classes))
     test_pixels, test_labels = _part(folder, "t10k", len(classes))
@@ -38,18 +44,25 @@ def load_mnist(
         )
     held_out, train = cut(labels, validation, seed, "validation")
     train = take(train, limit, name)
-    train_pixels = pixels[train]
+    train_pixels = _sized(pixels[train], size)
     mean, std = statistics(blocks(train_pixels))
     return Dataset(
         name=name,
-        input_shape=(1, pixels.shape[2], pixels.shape[3]),
+        input_shape=(1, train_pixels.shape[2], train_pixels.shape[3]),
         classes=classes,
         mean=mean,
         std=std,
         train=ArraySplit(train_pixels, labels[train]),
-        validation=ArraySplit(pixels[held_out], labels[held_out]),
-        test=ArraySplit(test_pixels, test_labels),
+        validation=ArraySplit(_sized(pixels[held_out], size), labels[held_out]),
+        test=ArraySplit(_sized(test_pixels, size), test_labels),
     )
+
+
+def _sized(pixels: Pixels, size: int | None) -> Pixels:
+    if size is None:
+        return pixels
+    parts = [resized(part, size, size) for part in blocks(pixels, _TOGETHER)]
+    return np.concatenate(parts)
 
 
 def _part(folder: Path, part: str, classes: int) -> tuple[Pixels, Labels]:

@@ -2,7 +2,7 @@
 
 The spelling is `KIND[:PLACE][,size=PIXELS][@TRAIN_IMAGES]`, PIXELS one side or `WIDTHxHEIGHT`:
 
-    fashion-mnist          Debian's package, the cache, or fetched once
+    fashion-mnist          Debian's package, the cache, or fetched once; `,size=48` enlarges it
     fashion-mnist:DIR      its four files in a folder
     digits                 scikit-learn's 8 x 8 digits
     mnist:DIR              IDX files, plain or .gz
@@ -143,6 +143,7 @@ def _fashion_mnist(request: _Request) -> Dataset:
         seed=request.seed,
         validation=mnist.VALIDATION if request.validation is None else request.validation,
         limit=request.spec.limit,
+        size=request.square(mnist.SIZE) if request.spec.size else None,
     )
 
 
@@ -155,6 +156,7 @@ def _mnist(request: _Request) -> Dataset:
         seed=request.seed,
         validation=mnist.VALIDATION if request.validation is None else request.validation,
         limit=request.spec.limit,
+        size=request.square(mnist.SIZE) if request.spec.size else None,
     )
 
 
@@ -286,5 +288,6 @@ _LOADERS: dict[str, Callable[[_Request], Dataset]] = {
     "coco": _annotated,
 }
 _SIZED = (
-    "imagefolder", "fashion-detection", "fashion-segmentation", "camvid", "voc", "kitti", "coco",
+    "fashion-mnist", "mnist", "imagefolder", "fashion-detection", "fashion-segmentation", "camvid",
+    "voc", "kitti", "coco",
 )  # fmt: skip

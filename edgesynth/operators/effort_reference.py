@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,23 @@ def effort_conv(
     inputs: tuple[torch.Tensor, ...], attributes: Attributes
 ) -> tuple[torch.Tensor, Counts]:
     """The output, and the operations that it takes."""
+    y, counts, _ = _computed(inputs, attributes)
+    return y, counts
+
+
+def effort_map(
+    inputs: tuple[torch.Tensor, ...], attributes: Attributes
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The output, and for each of its places (N, P, Q) the share of the multiply-accumulates of all
+    filters that was done there."""
+    y, _, products = _computed(inputs, attributes)
+    return y, products.double().mean(dim=1) / math.prod(attributes["weight_shape"][1:])
+
+
+def _computed(
+    inputs: tuple[torch.Tensor, ...], attributes: Attributes
+) -> tuple[torch.Tensor, Counts, torch.Tensor]:
+    """Output, operations, and products of every output."""
     x, effort = inputs
     patches = _patches(x, attributes)  # (N, group, C / group, window, P, Q)
     weights = dense_weights(attributes)
@@ -65,8 +83,11 @@ def effort_conv(
         predicted = prefix < limits[:, None, None]
         y = torch.where(predicted, torch.zeros_like(y), y)
     y, filled = _sampled(y, attributes)
-    counts = _count(attributes, similar, ranks, channels, predicted if looks else None, filled)
-    return y, counts
+    products = _products(attributes, similar, ranks, channels, predicted if looks else None)
+    products = torch.where(filled, 0, products)
+    checks = _checks(attributes, channels, tuple(y.shape), int(filled.sum()))
+    dense = y.numel() * math.prod(attributes["weight_shape"][1:])
+    return y, Counts(int(products.sum()), checks, dense), products
 
 
 def level_channels(attributes: Attributes, effort: int) -> int:
@@ -132,18 +153,17 @@ def _sampled(y: torch.Tensor, attributes: Attributes) -> tuple[torch.Tensor, tor
     return torch.where(agree, first + down * (second - first), y), agree
 
 
-def _count(
+def _products(
     attributes: Attributes,
     similar: torch.Tensor,
     ranks: np.ndarray,
     channels: int,
     predicted: torch.Tensor | None,
-    filled: torch.Tensor,
-) -> Counts:
+) -> torch.Tensor:
+    """Of every output (N, M, P, Q) that is computed."""
     filters = attributes["weight_shape"][0]
     window = int(np.prod(attributes["weight_shape"][2:]))
-    n, groups, per_group, rows, columns = similar.shape
-    places = n * rows * columns
+    groups = similar.shape[1]
     cost = torch.where(similar, 1, window)  # (N, group, C / group, P, Q)
 
     def spent(until: int) -> torch.Tensor:
@@ -155,9 +175,7 @@ def _count(
     products = spent(channels)
     if predicted is not None:
         products = torch.where(predicted, spent(attributes["prefix_channels"]), products)
-    products = torch.where(filled, 0, products)
-    checks = _checks(attributes, channels, (n, filters, rows, columns), int(filled.sum()))
-    return Counts(int(products.sum()), checks, filters * per_group * window * places)
+    return products
 
 
 def check_operations(

@@ -11,7 +11,6 @@ import importlib.util
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,7 +21,8 @@ from typing import Literal
 import msgspec
 
 from edgesynth import __version__
-from edgesynth.workflows.doctor_plugins import ADD, describe_plugins, usual_places
+from edgesynth.workflows.doctor_machine import Machine
+from edgesynth.workflows.doctor_plugins import ADD, ADD_OPERATORS, describe_plugins
 
 SCHEMA = "edgesynth.doctor/1"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -52,34 +52,6 @@ class Examination(msgspec.Struct, frozen=True, kw_only=True):
     def missing_essentials(self) -> list[Capability]:
         """What has to be added before anything else works."""
         return [c for c in self.capabilities if c.essential and c.status == "missing"]
-
-
-def installed_version(distribution: str) -> str | None:
-    """Version of an installed Python distribution, from its metadata alone."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where to look: `root` for files of the system, `path` for programs (default: $PATH)."""
-
-    root: Path = Path("/")
-    path: str | None = None
-    version_of: Callable[[str], str | None] = installed_version
-    plugins: Callable[[], list[Path]] = usual_places
-    """Files that may be our plugin library."""
-
-    def program(self, *names: str) -> str | None:
-        """The first of the programs `names` that is on `path`."""
-        found = (shutil.which(name, path=self.path) for name in names)
-        return next((program for program in found if program), None)
-
-    def files(self, *patterns: str) -> list[Path]:
-        """The files under `root` that match any of the glob `patterns`, in order."""
-        return [file for pattern in patterns for file in sorted(self.root.glob(pattern))]
 
 
 def examine(machine: Machine | None = None, *, load: bool = False) -> Examination:
@@ -270,6 +242,16 @@ def _examine_plugins(machine: Machine) -> Capability:
     )
 
 
+def _examine_operators(machine: Machine) -> Capability:
+    built = [str(path) for path in machine.operators() if path.is_file()]
+    return _capability(
+        "CPU operators",
+        next(iter(built), None),
+        without="adapt --method effort runs the slow reference, and is not timed",
+        add=ADD_OPERATORS,
+    )
+
+
 def _examine_trtexec(machine: Machine) -> Capability:
     unpacked = [str(file) for file in machine.files("usr/src/tensorrt/bin/trtexec")]
     return _capability(
@@ -381,6 +363,7 @@ def _text(file: Path) -> str:
 _SYSTEM_CHECKS = (
     _examine_tensorrt,
     _examine_plugins,
+    _examine_operators,
     _examine_trtexec,
     _examine_gpu,
     _examine_jetson,

@@ -1,4 +1,4 @@
-"""The plugin library of this machine, by what it says of itself."""
+"""Libraries of ours on this machine; the plugin library by what it says of itself."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ ADD = (
     "on a Jetson, in the repository: docker/build-plugins.sh kernels build/kernels/cuda 62, with "
     "its own number for 62"
 )
+ADD_OPERATORS = (
+    "in the repository: cmake -S kernels -B build/kernels/host -DES_EMULATION=ON && "
+    "cmake --build build/kernels/host --target edgesynth_kernels_cpu"
+)
 _ASK = (
     "import ctypes, sys; library = ctypes.CDLL(sys.argv[1]); "
     "library.es_plugins_describe.restype = ctypes.c_char_p; "
@@ -31,6 +35,13 @@ def usual_places() -> list[Path]:
         _BUILD / "host" / "libedgesynth_plugins_host.so",
     ]
     return [*([Path(named)] if named else []), *built]
+
+
+def operator_places() -> list[Path]:
+    """Where the operators for processors may be, as `operators.backends.native` looks for them."""
+    named = os.environ.get("EDGESYNTH_KERNELS")
+    folders = [*([Path(named)] if named else []), _BUILD / "host"]
+    return [folder / "libedgesynth_kernels_cpu.so" for folder in folders]
 
 
 def describe_plugins(path: Path) -> str:

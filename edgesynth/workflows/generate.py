@@ -134,6 +134,11 @@ def generate(
                 f"{parent} is not trained; train it first (edgesynth train {parent} --data {data} "
                 "--out parent.edgenet), or give --weights"
             )
+        if not told:
+            progress.say(
+                f"warning: {parent} does not say that it was trained on {data}: validation images "
+                "may be among those that it has seen, and it may seem better than it is"
+            )
         refuse_unjudgeable(plan, world.predict(prototype), measure)
         if not told:
             progress.say(

@@ -17,11 +17,13 @@ from edgesynth.data.source import load_dataset
 from edgesynth.dynamic.effort.layers import with_knobs
 from edgesynth.dynamic.effort.settings import restore
 from edgesynth.networks import edgenet
+from edgesynth.operators.effort_reference import effort_conv, effort_map
 from edgesynth.operators.nodes import attributes_of, is_operator
 from edgesynth.tasks.pixels import to_input
 from edgesynth.tasks.training import TrainingPlan
 from edgesynth.workflows.adapt import EffortPlan, Wanted, adapt_effort
 from edgesynth.workflows.check import check
+from edgesynth.workflows.report import report
 from edgesynth.workflows.train import train
 from edgesynth_rt.bundle import open_bundle
 from edgesynth_rt.onnxruntime_runner import OnnxRuntimeRunner
@@ -107,3 +109,40 @@ def test_what_it_cannot_do_is_said(parent: Path, tmp_path: Path) -> None:
     wanted = Wanted(requirements=parse_requirements(["macs<=1M"]))
     with pytest.raises(UserError, match="takes no --require"):
         adapt_effort(str(parent), "digits", tmp_path / "o", plan=EffortPlan(), wanted=wanted)
+
+
+def test_the_page_shows_where_layers_compute(
+    adapted: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    out, document = adapted
+    assert len(document["maps"]) == 4
+    for image in document["maps"]:
+        assert {each["layer"] for each in image["layers"]} == set(document["knobs"])
+        for each in image["layers"]:
+            assert 0 <= each["share"] <= 1 and each["png"].startswith("iVBOR")
+    page = (out / "report.html").read_text()
+    assert "where layers compute" in page and "data:image/png" in page
+    made = report([out], tmp_path / "page.html")
+    assert made["adaptations"] == 1 and {"found", "maps"} <= set(made["sections"])
+    both = report([out, out / "adaptation.json"], tmp_path / "both.html")
+    assert both["adaptations"] == 2 and {"maps-1", "maps-2"} <= set(both["sections"])
+
+
+def test_a_document_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "adaptation.json").write_text('{"schema": "other"}')
+    with pytest.raises(UserError, match="no adaptation that this edgesynth can read"):
+        report([tmp_path], tmp_path / "page.html")
+
+
+def test_maps_add_up_to_the_products(parent: Path, adapted: tuple[Path, dict[str, Any]]) -> None:
+    _, document = adapted
+    effort = with_knobs(edgenet.load(parent).module)
+    restore(effort, document["knobs"])
+    name = next(iter(document["knobs"]))
+    module = effort.modules[name]
+    x = torch.rand(2, module.layer.weights.shape[1], 8, 8)
+    inputs = (x, torch.tensor([module.knobs.level], dtype=torch.int32))
+    y, shares = effort_map(inputs, module.attributes)
+    expected, counts = effort_conv(inputs, module.attributes)
+    assert torch.equal(y, expected) and shares.shape == (2, *y.shape[2:])
+    assert float(shares.mean()) == pytest.approx(counts.products / counts.dense)

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from edgesynth.operators.effort_spec import EXACT, OFF, PREDICTED
 
 _LANES = 8
+KNOBS = ("SPET", "SFMA", "SDSS", "effort")
+"""The paper's three, and the number of channels that are added up."""
 NAMES = {OFF: "off", EXACT: "exact", PREDICTED: "predicted"}
 
 

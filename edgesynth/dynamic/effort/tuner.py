@@ -11,28 +11,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional
 
 from edgesynth.core.progress import Progress, Silent
-from edgesynth.dynamic.effort.candidates import Change, changes, channel_order, merge
-from edgesynth.dynamic.effort.knobs import Knobs, Tally
+from edgesynth.dynamic.effort.candidates import merge
+from edgesynth.dynamic.effort.knobs import KNOBS, Knobs, Tally
 from edgesynth.dynamic.effort.layers import EffortNetwork
+from edgesynth.dynamic.effort.trials import OPERATIONS, TIME, Trial, answers, cost_of, try_settings
 
-OPERATIONS, TIME = "operations", "time"
-"""What is to fall: operations of a machine that decides output by output, or the work of the
-compiled operator, whose vectors decide together."""
 LEAST_GAIN = 0.005
 """Of the network's operations, by which a setting must lower them to stay."""
+LEAST_OF_LAYER = {TIME: 0.2}
+"""Of the layer's own work: what saves less is eaten up by what vectors do besides multiplying."""
 _NOTHING_MOVES = 1e-7
 """Divergence below which a setting counts as harmless."""
-_BATCH, _FIRST = 64, 500
+_FIRST = 500
 LOSES, SAVES_NOTHING = "loses too much accuracy", "saves less than 0.5 % beside the others"
 """Reasons why a setting does not stay."""
 
@@ -43,17 +42,6 @@ class Bounds:
 
     max_loss: float
     objective: str
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One setting, alone."""
-
-    layer: str
-    change: Change
-    saved: int
-    """Of the objective, by the layer, per image; below 0 where deciding costs more than that."""
-    divergence: float
 
 
 @dataclass(frozen=True)
@@ -79,7 +67,7 @@ class Judged:
 
     def cost(self, objective: str) -> float:
         """What is to fall, per image; objective: `OPERATIONS` or `TIME`."""
-        return sum(_cost(tally, objective) for tally in self.tallies.values()) / self.n
+        return sum(cost_of(tally, objective) for tally in self.tallies.values()) / self.n
 
     @property
     def total(self) -> Tally:
@@ -99,10 +87,6 @@ class Tuned:
     after: Judged
     rejected: list[dict[str, Any]]
     """Settings that did not stay, and why."""
-
-
-def _cost(tally: Tally, objective: str) -> int:
-    return tally.work if objective == TIME else tally.operations
 
 
 def judge(network: EffortNetwork, inputs: torch.Tensor, labels: npt.NDArray[np.int64]) -> Judged:
@@ -125,12 +109,6 @@ def loss_bound(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_], erro
     return float(lost.mean() + errors * np.sqrt(np.square(lost).sum()) / len(lost))
 
 
-def answers(network: EffortNetwork, inputs: torch.Tensor) -> torch.Tensor:
-    """The network's outputs, in batches."""
-    with torch.inference_mode():
-        return torch.cat([network.module(part) for part in inputs.split(_BATCH)])
-
-
 def tune(
     network: EffortNetwork,
     inputs: torch.Tensor,
@@ -139,22 +117,30 @@ def tune(
     max_loss: float,
     trial_images: int = 128,
     objective: str = OPERATIONS,
+    only: Collection[str] = KNOBS,
+    trials: Sequence[Trial] | None = None,
+    before: Judged | None = None,
     progress: Progress | None = None,
 ) -> Tuned:
     """Set the knobs of `network` for the least `objective`.
 
     inputs, labels: calibration images that the network was not trained on; max_loss: fraction of
-    them that may be classified wrong besides; trial_images: of them, for settings alone.
+    them that may be classified wrong besides; trial_images: of them, for settings alone; only:
+    these knobs. What several calls share may be given: trials, of `try_settings` on this very
+    `network`; before: the network without knobs on these images.
     """
     progress = progress or Silent()
+    if trials is None:
+        trials = try_settings(network, inputs[:trial_images], progress)
     for module in network.modules.values():
         module.set(Knobs())
-    few = inputs[:trial_images]
-    trials, rejected = _try_all(network, few, objective, progress)
-    before = judge(network, inputs, labels)
+    wanted, rejected = _worth_judging([t for t in trials if t.change[0] in only], objective)
+    before = before or judge(network, inputs, labels)
     taken: dict[str, Knobs] = {}
     best = before
-    order = sorted(trials, key=lambda each: -each.saved / max(each.divergence, _NOTHING_MOVES))
+    order = sorted(
+        wanted, key=lambda each: -each.saved(objective) / max(each.divergence, _NOTHING_MOVES)
+    )
     limits: dict[tuple[str, str], float] = {}
     with progress.track("choose knobs", len(order)) as task:
         for trial in order:
@@ -206,72 +192,29 @@ def _rejection(trial: Trial, reason: str) -> dict[str, Any]:
     return {"layer": trial.layer, "knob": name, **knobs.document(), "reason": reason}
 
 
-def _try_all(
-    network: EffortNetwork, inputs: torch.Tensor, objective: str, progress: Progress
+def _worth_judging(
+    trials: Sequence[Trial], objective: str
 ) -> tuple[list[Trial], list[dict[str, Any]]]:
-    seen = _seen(network, inputs)
-    for name, module in network.modules.items():
-        module.order = channel_order(module.layer, seen[name])
-    expected = functional.log_softmax(answers(network, inputs), dim=1)
-    trials: list[Trial] = []
-    rejected: list[dict[str, Any]] = []
-    with progress.track("try knobs alone", len(network.modules)) as task:
-        for name, module in network.modules.items():
-            for change in changes(module, seen[name]):
-                trial = _try(network, name, change, inputs, expected, objective)
-                if trial.saved > 0:
-                    trials.append(trial)
-                else:
-                    rejected.append(_rejection(trial, "costs more than it saves"))
-            task.advance(note=name)
-    kept = [each for each in trials if not any(_beats(other, each) for other in trials)]
-    gone = [each for each in trials if each not in kept]
-    return kept, rejected + [_rejection(each, "another setting is better") for each in gone]
+    """Trials that save something and that no other beats in everything, and what becomes of the
+    rest."""
+    least = LEAST_OF_LAYER.get(objective, 0.0)
+    saving = [
+        each for each in trials if each.saved(objective) > least * each.tally.dense / each.images
+    ]
+    kept = [each for each in saving if not any(_beats(one, each, objective) for one in saving)]
+    reasons = [
+        (each, "costs more than it saves" if each not in saving else "another setting is better")
+        for each in trials
+        if each not in kept
+    ]
+    return kept, [_rejection(each, reason) for each, reason in reasons]
 
 
-def _beats(one: Trial, other: Trial) -> bool:
+def _beats(one: Trial, other: Trial, objective: str) -> bool:
     """Does `one` save as much of the same by the same knob, and move the answers less?"""
     if (one.layer, one.change[0]) != (other.layer, other.change[0]) or one is other:
         return False
-    return (one.saved, -one.divergence) > (other.saved, -other.divergence) and (
-        one.saved >= other.saved and one.divergence <= other.divergence
+    mine, others = one.saved(objective), other.saved(objective)
+    return (mine, -one.divergence) > (others, -other.divergence) and (
+        mine >= others and one.divergence <= other.divergence
     )
-
-
-def _try(
-    network: EffortNetwork,
-    name: str,
-    change: Change,
-    inputs: torch.Tensor,
-    expected: torch.Tensor,
-    objective: str,
-) -> Trial:
-    module = network.modules[name]
-    module.set(change[1])
-    module.tally = Tally()
-    try:
-        found = functional.log_softmax(answers(network, inputs), dim=1)
-        saved = (module.tally.dense - _cost(module.tally, objective)) // len(inputs)
-    finally:
-        module.tally = None
-        module.set(Knobs())
-    moved = functional.kl_div(found, expected, reduction="batchmean", log_target=True)
-    return Trial(name, change, saved, max(0.0, float(moved)))
-
-
-def _seen(network: EffortNetwork, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The input of every layer."""
-    seen: dict[str, list[torch.Tensor]] = {name: [] for name in network.modules}
-
-    def keep(name: str) -> Callable[[Any, Sequence[torch.Tensor]], None]:
-        return lambda _, given: seen[name].append(given[0].detach())
-
-    handles = [
-        module.register_forward_pre_hook(keep(name)) for name, module in network.modules.items()
-    ]
-    try:
-        answers(network, inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {name: torch.cat(parts) for name, parts in seen.items()}

@@ -104,6 +104,8 @@ def open_library(kind: str) -> Library:
             return Library(place)
     folder = places[-1].parent
     make = f"cmake -S kernels -B {folder} -DES_EMULATION=ON && cmake --build {folder}"
+    if kind == "cpu":
+        make += " --target edgesynth_kernels_cpu"
     if kind == "gpu":
         make = "kernels/gpu.sh test"
     raise MissingError(f"there is no {file}; build it in the repository: {make}")

@@ -15,7 +15,7 @@ from edgesynth.report.charts.chart import WIDTH, canvas
 from edgesynth.report.charts.frame import Axis
 from edgesynth.report.charts.scatter import Guide, Mark, Series, Shape, scatter
 from edgesynth.report.scale import linear, logarithmic
-from edgesynth.report.svg import element, group
+from edgesynth.report.sections.pictures import picture
 
 Document = Mapping[str, Any]
 _LOOKS: dict[str, tuple[str, Shape]] = {
@@ -101,19 +101,7 @@ def _pictures(examples: Sequence[Document], stage: str) -> Markup:
         words = each["class"]
         if each["answer"] != each["class"]:
             words = f"{each['class']}, answered {each['answer']}"
-        drawn.append(
-            group(
-                element("title", words),
-                element(
-                    "image",
-                    href=f"data:image/png;base64,{each['png']}",
-                    x=x,
-                    y=y,
-                    width=_PICTURE,
-                    height=_PICTURE,
-                ),
-            )
-        )
+        drawn.append(picture(each["png"], words, x, y, _PICTURE))
     rows = -(-len(examples) // _COLUMNS)
     return canvas(step * rows, f"Images that leave at {stage}", *drawn)
 

@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from edgesynth.core.dataset import Dataset, Images, labelled
+from edgesynth.core.dataset import Dataset, Images
 from edgesynth.core.errors import UserError
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.provenance import command_line, versions
-from edgesynth.dynamic.effort.knobs import Tally
 from edgesynth.dynamic.effort.layers import EffortNetwork, with_knobs
 from edgesynth.dynamic.effort.settings import settings_of
-from edgesynth.dynamic.effort.tuner import OPERATIONS, Judged, Tuned, judge, tune
+from edgesynth.dynamic.effort.trials import OPERATIONS
+from edgesynth.dynamic.effort.tuner import Tuned, tune
 from edgesynth.export.bundle import write_bundle
 from edgesynth.export.candidate import Candidate
 from edgesynth.export.effort_layers import EffortLayer, put_effort
@@ -27,9 +25,11 @@ from edgesynth.export.from_network import from_network
 from edgesynth.hardware.counting import count
 from edgesynth.hardware.target import load_target
 from edgesynth.networks.network import Network
-from edgesynth.tasks.pixels import to_input
+from edgesynth.report.effort import write_effort_page
 from edgesynth.workflows.adapt.calibration import calibration_data
-from edgesynth.workflows.adapt.folder import BUNDLE, RESULT, new_adaptation
+from edgesynth.workflows.adapt.effort_figures import compared, images_of
+from edgesynth.workflows.adapt.effort_maps import effort_maps
+from edgesynth.workflows.adapt.folder import BUNDLE, PAGE, RESULT, new_adaptation
 from edgesynth.workflows.adapt.wanted import Wanted
 from edgesynth.workflows.train import resolve_for
 from edgesynth_rt.files import new_folder, write_json
@@ -96,6 +96,7 @@ def adapt_effort(
         "bundle": str(out / BUNDLE),
         "calibration": {"split": "validation", "n": few, "objective": plan.objective},
         **_found(effort, tuned, network, found),
+        "maps": effort_maps(effort, dataset, network),
         "max_loss_points": wanted.max_loss,
         "holds": found["validation"]["lost_points"] <= wanted.max_loss,
         "doubts": doubts,
@@ -110,6 +111,7 @@ def adapt_effort(
             command=command_line(), seed=seed,
         )  # fmt: skip
         write_json(str(folder / RESULT), document)
+        write_effort_page(document, folder / PAGE)
     return document
 
 
@@ -122,7 +124,7 @@ def _tuned(
     wanted: Wanted,
     progress: Progress,
 ) -> Tuned:
-    inputs, labels = _images(split, number, network)
+    inputs, labels = images_of(split, number, network)
     return tune(
         effort,
         inputs,
@@ -134,66 +136,12 @@ def _tuned(
     )
 
 
-def _images(
-    split: Images, number: int, network: Network
-) -> tuple[torch.Tensor, npt.NDArray[np.int64]]:
-    indices = np.arange(number)
-    inputs = to_input(split.images(indices), network.description.preprocessing)
-    return inputs, labelled(split).labels[indices]
-
-
 def _compared(
     effort: EffortNetwork, split: Images, network: Network, progress: Progress, name: str
 ) -> dict[str, Any]:
-    """The network with its knobs beside itself without, on all images of a split."""
     progress.say(f"all {name} images")
-    inputs, labels = _images(split, len(split), network)
-    after = judge(effort, inputs, labels)
-    kept = {layer: module.knobs for layer, module in effort.modules.items()}
-    for module in effort.modules.values():
-        module.set(type(module.knobs)())
-    before = judge(effort, inputs, labels)
-    for layer, knobs in kept.items():
-        effort.modules[layer].set(knobs)
-    return {
-        "n": len(inputs),
-        "accuracy": {"before": before.accuracy, "after": after.accuracy},
-        "lost_points": 100 * (before.accuracy - after.accuracy),
-        "same_class": int((before.logits.argmax(1) == after.logits.argmax(1)).sum()),
-        "operations": _operations(before, after),
-        "layers": {
-            layer: _layer(before.tallies[layer], after.tallies[layer], len(inputs))
-            for layer in effort.modules
-        },
-    }
-
-
-def _operations(before: Judged, after: Judged) -> dict[str, float]:
-    """Of all convolutions, per image; deciding is counted, and so is looking for zeros."""
-    dense, tuned, n = before.total, after.total, before.n
-    return {
-        "dense": dense.dense / n,
-        "effort": tuned.operations / n,
-        "of_it_checks": tuned.checks / n,
-        "zero_skipping_alone": dense.with_zeros_skipped / n,
-        "effort_and_zero_skipping": tuned.with_zeros_skipped / n,
-        "executed_by_vectors": tuned.executed / n,
-        "times_fewer": dense.dense / tuned.operations,
-        "times_fewer_zero_skipping_alone": dense.dense / dense.with_zeros_skipped,
-        "times_fewer_with_zero_skipping": dense.dense / tuned.with_zeros_skipped,
-    }
-
-
-def _layer(before: Tally, after: Tally, n: int) -> dict[str, float]:
-    outputs_left = {"predicted": after.predicted / n, "filled": after.filled / n}
-    return {
-        "dense": before.dense / n,
-        "effort": after.operations / n,
-        "of_it_checks": after.checks / n,
-        "zero_skipping_alone": before.with_zeros_skipped / n,
-        "effort_and_zero_skipping": after.with_zeros_skipped / n,
-        **outputs_left,
-    }
+    inputs, labels = images_of(split, len(split), network)
+    return compared(effort, inputs, labels)
 
 
 def _found(

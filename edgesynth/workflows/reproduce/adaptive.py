@@ -6,16 +6,14 @@ for each exit (BranchyNet's entropy, maximum probability, margin), chance, and a
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from edgesynth.core.errors import UserError
 from edgesynth.core.progress import Progress, Silent
 from edgesynth.core.provenance import command_line, versions
 from edgesynth.core.reproduction import Check, spread
@@ -28,7 +26,8 @@ from edgesynth.workflows.reproduce.adaptive_recipe import (
     AdaptiveRecipe,
 )
 from edgesynth.workflows.reproduce.adaptive_seed import Row, run_seed
-from edgesynth_rt.files import read_json, write_bytes, write_json
+from edgesynth.workflows.reproduce.results import open_results, run_all
+from edgesynth_rt.files import write_bytes, write_json
 
 NAME = "adaptive"
 SCHEMA = "edgesynth.adaptive-reproduction/1"
@@ -60,17 +59,9 @@ def reproduce_adaptive(
     """
     recipe, progress = recipe or AdaptiveRecipe(), progress or Silent()
     settings = {"paper": NAME, "data": data, "recipe": recipe.document()}
-    _open(out, settings)
+    open_results(out, settings)
     missing = [seed for seed in seeds if not _rows_file(out, seed).exists()]
-    if workers == 1 or len(missing) <= 1:
-        for seed in missing:
-            _run(data, out, seed, recipe, progress)
-    else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(missing)), context) as pool:
-            jobs = [pool.submit(_run, data, out, seed, recipe, None) for seed in missing]
-            for job in jobs:
-                job.result()
+    run_all(missing, partial(_run, data, out, recipe), workers, progress)
     files = sorted(out.glob("rows-s*.json"), key=lambda file: int(file.stem[6:]))
     rows = [row for file in files for row in msgspec.json.decode(file.read_bytes(), type=list[Row])]
     document = _document(data, recipe, rows)
@@ -80,25 +71,12 @@ def reproduce_adaptive(
     return document
 
 
-def _open(out: Path, settings: dict[str, Any]) -> None:
-    """Make the folder, or see that it is one of the same settings."""
-    place = out / "settings.json"
-    if place.exists():
-        if read_json(str(place), "settings") != msgspec.to_builtins(settings):
-            raise UserError(f"{out} holds results of other settings; choose another --out")
-        return
-    if out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} exists and holds no reproduction; choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(str(place), msgspec.to_builtins(settings))
-
-
 def _rows_file(out: Path, seed: int) -> Path:
     return out / f"rows-s{seed}.json"
 
 
 def _run(
-    data: str, out: Path, seed: int, recipe: AdaptiveRecipe, progress: Progress | None
+    data: str, out: Path, recipe: AdaptiveRecipe, seed: int, progress: Progress | None
 ) -> None:
     shown = progress or Silent()
     with fixed_threads(recipe.threads):

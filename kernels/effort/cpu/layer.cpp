@@ -49,6 +49,7 @@ EffortCpuConv* MakeEffortCpuConv(ConvShape const& shape, EffortAttributes const&
     for (int32_t filter = 0; filter < shape.filters; ++filter) {
         TakeFilter(attributes, filter, layer);
     }
+    MakeParts(layer);
     return layer;
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "effort/cpu/cpu.h"
+#include "effort/cpu/dots.h"
 
 namespace edgesynth {
 
@@ -18,7 +19,8 @@ class EffortCpuConv {
     std::vector<float> weights;  // of each filter all columns, then every window's sum
     std::vector<float> bias, thresholds;
     std::vector<int32_t> order, levels;
-    std::vector<int32_t> settled;  // channels after which the filter has no positive weight
+    std::vector<int32_t> settled;      // channels after which the filter has no positive weight
+    std::vector<EffortCpuPart> parts;  // for single outputs; may be none
 
     float const* Weights(int64_t filter) const { return weights.data() + filter * row; }
 };

@@ -27,56 +27,122 @@ std::vector<float> Padded(ConvShape const& shape, float const* x, int32_t height
     return padded;
 }
 
+// Memory of a thread that fills maps: samples, and for pairs a line of each kind of output.
+struct Filling {
+    std::vector<float> samples, beside, below, between;
+    std::vector<int32_t> agree;
+};
+
 // The samples of one map, each line and column of them once more at the end.
 void CopySamples(EffortCpuRun const& run, float const* map, int32_t rows, float* to) {
     int32_t const period = run.layer.knobs.sample_period, columns = run.sample_columns;
     for (int32_t row = 0; row <= rows; ++row) {
         float const* const line = map + int64_t{std::min(row, rows - 1)} * period * run.columns;
         float* const out = to + int64_t{row} * (columns + 1);
-        for (int32_t column = 0; column < columns; ++column) out[column] = line[column * period];
+        int32_t column = 0;
+        if (period == 2) {
+            for (; column + 8 <= columns; column += 8) {
+                Store8(LoadEveryOther8(line + 2 * column), out + column);
+            }
+        }
+        for (; column < columns; ++column) out[column] = line[column * period];
         out[columns] = out[columns - 1];
     }
 }
 
+// Which cells of a line agree; reads and writes whole vectors.
+void Agree(EffortKnobs const& knobs, float const* top, float const* bottom, int32_t cells,
+           int32_t* agree) {
+    for (int32_t i = 0; i < cells; i += 8) {
+        Float8 most = Load8(top + i), least = most, sum = most;
+        for (float const* const corner : {top + i + 1, bottom + i, bottom + i + 1}) {
+            Float8 const x = Load8(corner);
+            most = x > most ? x : most;
+            least = x < least ? x : least;
+            sum += x;  // NaN if one is
+        }
+        Int8 const agrees =
+            (most < knobs.sample_below) & (most - least < knobs.sample_within) & (sum == sum);
+        std::memcpy(agree + i, &agrees, sizeof(agrees));
+    }
+}
+
+// Fills the outputs of the cells of a line that agree.
+void FillCells(EffortCpuRun const& run, float const* top, float const* bottom, int32_t below,
+               int32_t const* agree, float* line) {
+    int32_t const period = run.layer.knobs.sample_period;
+    for (int32_t i = 0; i < run.sample_columns; ++i) {
+        if (agree[i] == 0) continue;
+        int32_t const beside = std::min(period, run.columns - i * period);
+        for (int32_t a = 0; a < below; ++a) {
+            for (int32_t b = a == 0 ? 1 : 0; b < beside; ++b) {
+                float const down = static_cast<float>(a) / static_cast<float>(period);
+                float const over = static_cast<float>(b) / static_cast<float>(period);
+                float const first = top[i] + over * (top[i + 1] - top[i]);
+                float const second = bottom[i] + over * (bottom[i + 1] - bottom[i]);
+                line[int64_t{a} * run.columns + i * period + b] = first + down * (second - first);
+            }
+        }
+    }
+}
+
+// even[0] odd[0] even[1] ..., `count` numbers in all.
+void Interleave(float const* even, float const* odd, int32_t count, float* __restrict__ to) {
+    int32_t const pairs = count / 2;
+    for (int32_t i = 0; i < pairs; ++i) {
+        to[2 * i] = even[i];
+        to[2 * i + 1] = odd[i];
+    }
+    if (count % 2 != 0) to[count - 1] = even[pairs];
+}
+
+// FillCells for a period of 2, with vectors: what does not agree is filled too, and computed later.
+void FillPairs(EffortCpuRun const& run, float const* top, float const* bottom, int32_t below,
+               float* line, Filling* memory) {
+    int32_t const cells = run.sample_columns;
+    float* const beside = memory->beside.data();
+    float* const under = memory->below.data();
+    float* const between = memory->between.data();
+    for (int32_t i = 0; i < cells; ++i) {
+        float const first = top[i] + 0.5f * (top[i + 1] - top[i]);
+        float const second = bottom[i] + 0.5f * (bottom[i + 1] - bottom[i]);
+        beside[i] = first;
+        under[i] = top[i] + 0.5f * (bottom[i] - top[i]);
+        between[i] = first + 0.5f * (second - first);
+    }
+    Interleave(top, beside, run.columns, line);
+    if (below > 1) Interleave(under, between, run.columns, line + run.columns);
+}
+
 // Decides every cell of a map, and fills the outputs of those whose corners agree. How many.
-int64_t FillMap(EffortCpuRun const& run, float* map, int32_t rows, float* samples, uint8_t* agree) {
+int64_t FillMap(EffortCpuRun const& run, float* map, int32_t rows, Filling* memory,
+                int32_t* agree) {
     EffortKnobs const& knobs = run.layer.knobs;
     int32_t const period = knobs.sample_period, columns = run.sample_columns;
-    CopySamples(run, map, rows, samples);
+    CopySamples(run, map, rows, memory->samples.data());
     int64_t filled = 0;
     for (int32_t row = 0; row < rows; ++row) {
-        float const* const top = samples + int64_t{row} * (columns + 1);
+        float const* const top = memory->samples.data() + int64_t{row} * (columns + 1);
         float const* const bottom = top + columns + 1;
-        uint8_t* const here = agree + int64_t{row} * columns;
-        for (int32_t i = 0; i < columns; ++i) {
-            float const most =
-                std::max(std::max(top[i], top[i + 1]), std::max(bottom[i], bottom[i + 1]));
-            float const least =
-                std::min(std::min(top[i], top[i + 1]), std::min(bottom[i], bottom[i + 1]));
-            float const sum = top[i] + top[i + 1] + bottom[i] + bottom[i + 1];  // NaN if one is
-            here[i] = most < knobs.sample_below && most - least < knobs.sample_within && sum == sum;
-        }
+        int32_t* const here = memory->agree.data();
+        Agree(knobs, top, bottom, columns, here);
+        std::copy_n(here, columns, agree + int64_t{row} * columns);
         int32_t const below = std::min(period, run.rows - row * period);
+        float* const line = map + int64_t{row} * period * run.columns;
+        if (period == 2) {
+            FillPairs(run, top, bottom, below, line, memory);
+        } else {
+            FillCells(run, top, bottom, below, here, line);
+        }
         for (int32_t i = 0; i < columns; ++i) {
-            if (here[i] == 0) continue;
             int32_t const beside = std::min(period, run.columns - i * period);
-            filled += int64_t{below} * beside - 1;
-            for (int32_t a = 0; a < below; ++a) {
-                for (int32_t b = a == 0 ? 1 : 0; b < beside; ++b) {
-                    float const down = static_cast<float>(a) / static_cast<float>(period);
-                    float const over = static_cast<float>(b) / static_cast<float>(period);
-                    float const first = top[i] + over * (top[i + 1] - top[i]);
-                    float const second = bottom[i] + over * (bottom[i + 1] - bottom[i]);
-                    map[int64_t{row * period + a} * run.columns + i * period + b] =
-                        first + down * (second - first);
-                }
-            }
+            filled -= here[i] * (below * beside - 1);
         }
     }
     return filled;
 }
 
-void FillMaps(EffortCpuRun const& run, std::vector<uint8_t>* agree, EffortCpuCounts* counts) {
+void FillMaps(EffortCpuRun const& run, std::vector<int32_t>* agree, EffortCpuCounts* counts) {
     ConvShape const& shape = run.shape;
     int32_t const rows = DivUp(run.rows, run.layer.knobs.sample_period);
     int64_t const cells = int64_t{rows} * run.sample_columns;
@@ -85,10 +151,13 @@ void FillMaps(EffortCpuRun const& run, std::vector<uint8_t>* agree, EffortCpuCou
     int64_t filled = 0;
 #pragma omp parallel reduction(+ : filled)
     {
-        std::vector<float> samples(static_cast<size_t>(rows + 1) * (run.sample_columns + 1));
+        size_t const columns = static_cast<size_t>(run.sample_columns) + 1;
+        Filling memory{std::vector<float>(columns * static_cast<size_t>(rows + 1) + 8),
+                       std::vector<float>(columns), std::vector<float>(columns),
+                       std::vector<float>(columns), std::vector<int32_t>(columns + 8)};
 #pragma omp for schedule(static)
         for (int64_t map = 0; map < maps; ++map) {
-            filled += FillMap(run, run.y + map * run.rows * run.columns, rows, samples.data(),
+            filled += FillMap(run, run.y + map * run.rows * run.columns, rows, &memory,
                               agree->data() + map * cells);
         }
     }
@@ -182,10 +251,16 @@ bool RunEffortCpuConv(EffortCpuConv const& layer, float const* x, int32_t sample
                      skips_zeros,
                      y,
                      nullptr,
-                     DivUp(columns, period)};
+                     DivUp(columns, period),
+                     {}};
+    std::vector<float> packed[kParts];
+    for (size_t i = 0; i < layer.parts.size(); ++i) {
+        PackPart(layer, layer.parts[i], run.x, samples, run.plane, run.added, &packed[i]);
+        run.parts[i] = packed[i].data();
+    }
     RunPhase(run, {0, 0}, counts);
     if (period == 1) return true;
-    std::vector<uint8_t> agree;
+    std::vector<int32_t> agree;
     FillMaps(run, &agree, counts);
     run.agree = agree.data();
     for (int32_t phase = 1; phase < period * period; ++phase) {

@@ -9,13 +9,8 @@ namespace {
 constexpr int kColumnsTogether = 256;  // of x, read by every filter while they are cached
 constexpr int kFiltersAtOnce = 6;      // twice as many sums, x and a weight: 15 registers
 
-uint32_t BitsOf(Int8 const (&masks)[kVectors]) {
-    uint32_t bits = 0;
-    for (int i = 0; i < kLanes; ++i) {
-        bits |= (static_cast<uint32_t>(masks[i / 8][i % 8]) & 1u) << i;
-    }
-    return bits;
-}
+constexpr size_t kFewFilters = 3;  // fewer than one in so many
+constexpr uint32_t kAllLanes = (1u << kLanes) - 1u;
 
 bool AllZero(float const* row) {
     Int8 other = Load8(row) != 0.0f;
@@ -53,6 +48,7 @@ EffortCpuTile::EffortCpuTile(EffortCpuRun const& run)
     sums_.resize(filters * kLanes);
     needed_.resize(filters);
     predicted_.resize(filters);
+    left_.resize(filters);
 }
 
 void EffortCpuTile::Compute(EffortCpuPlace const& place, EffortCpuCounts* counts) {
@@ -61,12 +57,13 @@ void EffortCpuTile::Compute(EffortCpuPlace const& place, EffortCpuCounts* counts
     if (wanted_.empty()) return;
     EffortKnobs const& knobs = layer_.knobs;
     prefix_ = total_ = Cost{};
-    for (int32_t rank = 0; rank < run_.added && !alive_.empty();) {
+    for (int32_t rank = 0; rank < run_.added && !(alive_.empty() && few_.empty());) {
         bool const looks = knobs.saturation != Saturation::kOff &&
                            (rank == 0 || knobs.saturation == Saturation::kExact);
         int32_t const next =
             looks ? std::min(run_.added, rank + knobs.prefix_channels) : run_.added;
-        AddChannels(rank, next, counts);
+        if (!alive_.empty() || counts != nullptr) AddChannels(rank, next, counts);
+        AddFew(place, rank, next, counts);
         rank = next;
         if (!looks || rank == run_.added) continue;
         if (knobs.saturation == Saturation::kPredicted) prefix_ = total_;
@@ -81,8 +78,8 @@ void EffortCpuTile::Locate(EffortCpuPlace const& place) {
     int32_t const period = layer_.knobs.sample_period;
     lanes_ = std::min(kLanes, place.rows * place.columns - place.first);
     first_filter_ = place.group * (shape.filters / shape.group);
-    int64_t const map =
-        (place.sample * shape.channels + int64_t{place.group} * layer_.channels) * run_.plane;
+    map_ = (place.sample * shape.channels + int64_t{place.group} * layer_.channels) * run_.plane;
+    seen_ = kept_ = 0;
     int32_t row = place.first / place.columns, column = place.first % place.columns;
     for (int i = 0; i < kLanes; ++i) {
         if (i >= lanes_) {  // computed again, and thrown away
@@ -92,7 +89,7 @@ void EffortCpuTile::Locate(EffortCpuPlace const& place) {
         int32_t const down = place.phase[0] + row * period;
         int32_t const right = place.phase[1] + column * period;
         base_[i] =
-            map + int64_t{down} * shape.strides[0] * run_.width + int64_t{right} * shape.strides[1];
+            int64_t{down} * shape.strides[0] * run_.width + int64_t{right} * shape.strides[1];
         out_[i] = down * run_.columns + right;
         cell_[i] = row * run_.sample_columns + column;
         if (++column == place.columns) {
@@ -100,43 +97,91 @@ void EffortCpuTile::Locate(EffortCpuPlace const& place) {
             ++row;
         }
     }
+    int32_t const step = shape.strides[1] * period;
     for (int i = 0; i < kVectors; ++i) {
-        joined_[i] = shape.strides[1] * period == 1 && base_[8 * i + 7] - base_[8 * i] == 7;
+        bool const even = base_[8 * i + 7] - base_[8 * i] == 7 * step && lanes_ >= 8 * (i + 1);
+        step_[i] = even && step <= 2 ? step : 0;
     }
 }
 
 void EffortCpuTile::ChooseFilters(EffortCpuPlace const& place) {
     wanted_.clear();
+    alive_.clear();
+    few_.clear();
     int64_t const map = place.sample * run_.shape.filters + first_filter_;
     int64_t const cells =
         int64_t{run_.sample_columns} * DivUp(run_.rows, layer_.knobs.sample_period);
     uint32_t const all = (1u << lanes_) - 1u;
+    bool const joined = all == kAllLanes && cell_[kLanes - 1] - cell_[0] == kLanes - 1;
     for (int32_t f = place.first_filter; f < place.last_filter; ++f) {
         uint32_t needed = all;
         if (run_.agree != nullptr) {
-            uint8_t const* const agree = run_.agree + (map + f) * cells;
-            needed = 0;
-            for (int i = 0; i < lanes_; ++i) {
-                needed |= static_cast<uint32_t>(agree[cell_[i]] == 0) << i;
+            int32_t const* const agree = run_.agree + (map + f) * cells;
+            if (joined) {
+                Int8 masks[kVectors];
+                std::memcpy(masks, agree + cell_[0], sizeof(masks));
+                needed &= ~BitsOf(masks);
+            } else {
+                for (int i = 0; i < lanes_; ++i) {
+                    needed &= ~(static_cast<uint32_t>(agree[cell_[i]] & 1) << i);
+                }
             }
             if (needed == 0) continue;
         }
+        size_t const at = static_cast<size_t>(f);
         wanted_.push_back(f);
-        needed_[static_cast<size_t>(f)] = needed;
-        predicted_[static_cast<size_t>(f)] = 0;
+        (IsFew(needed) ? few_ : alive_).push_back(f);
+        needed_[at] = left_[at] = needed;
+        predicted_[at] = 0;
         std::fill_n(sums_.begin() + int64_t{f} * kLanes, kLanes, 0.0f);
     }
-    alive_ = wanted_;
+    LeaveFew();
 }
 
-void EffortCpuTile::GatherRow(float const* from, float* to) const {
+// Fetching columns for hardly any filter does not pay.
+void EffortCpuTile::LeaveFew() {
+    if (alive_.size() * kFewFilters > few_.size()) return;
+    few_.insert(few_.end(), alive_.begin(), alive_.end());
+    alive_.clear();
+}
+
+// Is it faster to compute these lanes one by one? Never where nothing is saved: all sums of a tile
+// are then added in the order of the channels, as without knobs.
+bool EffortCpuTile::IsFew(uint32_t lanes) const {
+    if (layer_.parts.empty() || lanes == (1u << lanes_) - 1u) return false;
+    int limit = kFewLanes;
+    if (run_.skips_zeros) limit = seen_ == 0 ? limit / 2 : limit * kept_ / seen_;
+    return __builtin_popcount(lanes) <= limit;
+}
+
+inline void EffortCpuTile::GatherRow(float const* from, float* to) const {
     for (int half = 0; half < kVectors; ++half) {
         int64_t const* const base = base_ + 8 * half;
-        if (joined_[half]) {
+        if (step_[half] == 1) {
             Store8(Load8(from + base[0]), to + 8 * half);
+        } else if (step_[half] == 2) {
+            Store8(LoadEveryOther8(from + base[0]), to + 8 * half);
         } else {
             for (int i = 0; i < 8; ++i) to[8 * half + i] = from[base[i]];
         }
+    }
+}
+
+void EffortCpuTile::AddFew(EffortCpuPlace const& place, int32_t first, int32_t last,
+                           EffortCpuCounts* counts) {
+    if (few_.empty()) return;
+    size_t const index = first == 0 ? 0 : 1;
+    EffortCpuPart const& part = layer_.parts[index];
+    int64_t const group = place.sample * run_.shape.group + place.group;
+    float const* const x = run_.parts[index] + group * run_.plane * part.padded;
+    for (int32_t const f : few_) {
+        int lanes[kLanes], count = 0;
+        for (uint32_t left = left_[static_cast<size_t>(f)]; left != 0; left &= left - 1) {
+            lanes[count++] = __builtin_ctz(left);
+        }
+        AddDots(layer_, part, x, run_.width, first_filter_ + f, base_, lanes, count,
+                sums_.data() + int64_t{f} * kLanes);
+        if (counts != nullptr) counts->executed += int64_t{count} * layer_.window * (last - first);
     }
 }
 
@@ -149,7 +194,7 @@ void EffortCpuTile::AddChannels(int32_t first, int32_t last, EffortCpuCounts* co
         int rows = 0;
         for (int32_t i = 0; i < shape.kernel[0]; ++i) {
             float const* const line =
-                run_.x + channel * run_.plane + int64_t{i} * shape.dilations[0] * run_.width;
+                run_.x + map_ + channel * run_.plane + int64_t{i} * shape.dilations[0] * run_.width;
             for (int32_t j = 0; j < shape.kernel[1]; ++j, ++rows) {
                 size_t const at = static_cast<size_t>(filled_ + rows);
                 GatherRow(line + int64_t{j} * shape.dilations[1], columns_.data() + at * kLanes);
@@ -159,7 +204,9 @@ void EffortCpuTile::AddChannels(int32_t first, int32_t last, EffortCpuCounts* co
         uint32_t similar = 0;
         if (layer_.takes_means) rows = TakeMeans(channel, rows, &similar);
         if (counts != nullptr) NoteCost(rows, layer_.window, similar);
+        seen_ += rows;
         if (run_.skips_zeros) rows = DropZeros(rows);
+        kept_ += rows;
         filled_ += rows;
     }
     Multiply(counts);
@@ -246,39 +293,75 @@ void EffortCpuTile::Multiply(EffortCpuCounts* counts) {
     filled_ = 0;
 }
 
+// Lanes whose sum lies below the limit.
+uint32_t EffortCpuTile::EndedOf(int32_t f) const {
+    bool const exact = layer_.knobs.saturation == Saturation::kExact;
+    size_t const filter = static_cast<size_t>(first_filter_ + f);
+    float const* const sums = sums_.data() + int64_t{f} * kLanes;
+    float const limit = exact ? 0.0f : layer_.thresholds[filter];
+    Int8 below[kVectors];
+    for (int i = 0; i < kVectors; ++i) {
+        Float8 const sum = Load8(sums + 8 * i) + layer_.bias[filter];
+        below[i] = exact ? sum <= limit : sum < limit;
+    }
+    return BitsOf(below);
+}
+
 void EffortCpuTile::LookForSaturation(int32_t rank) {
     bool const exact = layer_.knobs.saturation == Saturation::kExact;
-    auto const ends = [&](int32_t f) {
-        size_t const filter = static_cast<size_t>(first_filter_ + f), at = static_cast<size_t>(f);
-        if (exact && layer_.settled[filter] > rank) return false;
-        float const* const sums = sums_.data() + at * kLanes;
-        float const limit = exact ? 0.0f : layer_.thresholds[filter];
-        Int8 below[kVectors];
-        for (int i = 0; i < kVectors; ++i) {
-            Float8 const sum = Load8(sums + 8 * i) + layer_.bias[filter];
-            below[i] = exact ? sum <= limit : sum < limit;
-        }
-        uint32_t const ended = BitsOf(below);
-        if (!exact) predicted_[at] = ended;
-        return (needed_[at] & ~ended) == 0;
+    auto const few_end = [&](int32_t f) {
+        size_t const at = static_cast<size_t>(f);
+        predicted_[at] = EndedOf(f);
+        left_[at] &= ~predicted_[at];
+        return left_[at] == 0;
     };
-    alive_.erase(std::remove_if(alive_.begin(), alive_.end(), ends), alive_.end());
+    few_.erase(std::remove_if(few_.begin(), few_.end(), few_end), few_.end());
+    auto const leaves = [&](int32_t f) {
+        size_t const at = static_cast<size_t>(f);
+        if (exact && layer_.settled[static_cast<size_t>(first_filter_ + f)] > rank) return false;
+        uint32_t const ended = EndedOf(f);
+        if (!exact) predicted_[at] = ended;
+        left_[at] = needed_[at] & ~ended;
+        if (left_[at] == 0) return true;
+        if (exact || !IsFew(left_[at])) return false;
+        few_.push_back(f);
+        return true;
+    };
+    alive_.erase(std::remove_if(alive_.begin(), alive_.end(), leaves), alive_.end());
+    if (!exact) LeaveFew();
 }
 
 void EffortCpuTile::Write(EffortCpuPlace const& place) {
     int64_t const map = int64_t{run_.rows} * run_.columns;
-    bool const relu = layer_.activation == Activation::kRelu;
+    bool const whole = lanes_ == kLanes && layer_.knobs.sample_period == 1;
     for (int32_t const f : wanted_) {
         size_t const at = static_cast<size_t>(f);
         float const bias = layer_.bias[static_cast<size_t>(first_filter_ + f)];
         float* const y = run_.y + (place.sample * run_.shape.filters + first_filter_ + f) * map;
-        float const* const sums = sums_.data() + at * kLanes;
-        for (int i = 0; i < lanes_; ++i) {
-            if ((needed_[at] >> i & 1u) == 0) continue;
-            float const value = sums[i] + bias;
-            bool const zero = (predicted_[at] >> i & 1u) != 0 || (relu && value < 0.0f);
-            y[out_[i]] = zero ? 0.0f : value;
+        float const* const sums = sums_.data() + int64_t{f} * kLanes;
+        if (whole) {
+            Finish(sums, bias, predicted_[at], y + out_[0]);
+            continue;
         }
+        float outputs[kLanes];
+        Finish(sums, bias, predicted_[at], outputs);
+        for (uint32_t needed = needed_[at]; needed != 0; needed &= needed - 1) {
+            int const lane = __builtin_ctz(needed);
+            y[out_[lane]] = outputs[lane];
+        }
+    }
+}
+
+// From the sums of a tile to its outputs.
+void EffortCpuTile::Finish(float const* sums, float bias, uint32_t predicted, float* y) const {
+    Int8 const bits{1, 2, 4, 8, 16, 32, 64, 128};
+    Float8 const zeros{};
+    bool const relu = layer_.activation == Activation::kRelu;
+    for (int i = 0; i < kVectors; ++i) {
+        Float8 value = Load8(sums + 8 * i) + bias;
+        if (relu) value = value < 0.0f ? zeros : value;
+        Int8 const ended = (static_cast<int32_t>(predicted >> (8 * i) & 255u) & bits) != 0;
+        Store8(ended ? zeros : value, y + 8 * i);
     }
 }
 

@@ -19,9 +19,11 @@ struct EffortCpuRun {
     int32_t added;          // channels that are added up
     bool skips_zeros;
     float* y;
-    uint8_t const* agree;  // of every sample of every map, row by row: are the outputs between it
-                           // and its neighbours told from them? Null while samples are computed.
+    int32_t const* agree;  // of every sample of every map, row by row: -1 where the outputs between
+                           // it and its neighbours are told from them, else 0. Null while samples
+                           // are computed.
     int32_t sample_columns;
+    float const* parts[kParts];  // x for single outputs; see dots.h
 };
 
 // Outputs first <= i < first + kLanes of a phase's grid, which has `rows` x `columns`, and
@@ -49,13 +51,18 @@ class EffortCpuTile {
     void Locate(EffortCpuPlace const& place);
     void ChooseFilters(EffortCpuPlace const& place);
     void AddChannels(int32_t first, int32_t last, EffortCpuCounts* counts);
+    void AddFew(EffortCpuPlace const& place, int32_t first, int32_t last, EffortCpuCounts* counts);
+    bool IsFew(uint32_t lanes) const;
+    void LeaveFew();
     void GatherRow(float const* from, float* to) const;
     int TakeMeans(int32_t channel, int rows, uint32_t* similar);
     int DropZeros(int rows);
     void NoteCost(int rows, int32_t kept, uint32_t similar);
     void Multiply(EffortCpuCounts* counts);
     void LookForSaturation(int32_t rank);
+    uint32_t EndedOf(int32_t f) const;
     void Write(EffortCpuPlace const& place);
+    void Finish(float const* sums, float bias, uint32_t predicted, float* y) const;
     void Count(EffortCpuCounts* counts) const;
 
     EffortCpuRun const& run_;
@@ -66,11 +73,15 @@ class EffortCpuTile {
     int filled_ = 0;                            // columns
     std::vector<float> sums_;                   // [filters of the group][kLanes]
     std::vector<int32_t> alive_;                // filters that still need columns
+    std::vector<int32_t> few_;                  // filters that need them for a few lanes only
     std::vector<int32_t> wanted_;               // filters with an output to compute
     std::vector<uint32_t> needed_, predicted_;  // lanes, by filter
-    int64_t base_[kLanes];                      // corners of the windows
+    std::vector<uint32_t> left_;                // lanes of `few_` that still need columns
+    int64_t map_;                               // where the maps of the sample and group begin
+    int64_t base_[kLanes];                      // corners of the windows in them
     int32_t out_[kLanes], cell_[kLanes];
-    bool joined_[kVectors];  // do eight lanes lie next to each other?
+    int32_t step_[kVectors];       // between eight lanes that lie 1 or 2 apart; 0 elsewhere
+    int32_t seen_ = 0, kept_ = 0;  // columns of this tile, and those that are not zero
     int lanes_ = 0;
     int32_t first_filter_ = 0;  // of the group, in the layer
     Cost prefix_, total_;
