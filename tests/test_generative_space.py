@@ -191,11 +191,26 @@ def test_a_narrowed_prototype_is_described_from_its_architecture_on(tmp_path: Pa
     assert loaded.module.fc1.out_features == 126  # 500 / 4, even
 
 
-def test_windows_are_cut_to_their_middle_and_framed() -> None:
+def test_windows_are_folded_into_their_middle_and_framed() -> None:
     weight = torch.arange(25.0).reshape(1, 1, 5, 5)
-    assert torch.equal(fit_window(weight, (3, 3)), weight[:, :, 1:4, 1:4])
+    smaller = fit_window(weight, (3, 3))  # what is outside goes to the nearest place inside
+    assert smaller.sum() == weight.sum()
+    assert smaller[0, 0, 0, 0] == 0 + 1 + 5 + 6 and smaller[0, 0, 1, 1] == 12
     assert torch.equal(fit_window(weight[:, :, 1:4, 1:4], (5, 5))[:, :, 1:4, 1:4],
                        weight[:, :, 1:4, 1:4])  # fmt: skip
+
+
+def test_weights_behind_maps_of_another_size_are_interpolated() -> None:
+    prototype = network(Plain)
+    with torch.no_grad():  # every channel has one weight all over its maps
+        prototype.module.f1.weight.copy_(torch.arange(10.0).repeat_interleave(16).expand(14, -1))
+    space = derive_space(prototype, SpaceOptions(vary=("kernel",)))
+    changed = {gene.name: 1 if gene.stage == 0 else 3 for gene in space.genes}
+    child = grow(prototype, Drawing(prototype, space).lay_out(changed), seed=0)
+    weight = child.module.get_submodule("f1").weight.reshape(14, 10, -1)
+    assert weight.shape[2] != 16
+    assert torch.allclose(weight.sum(2), 16 * torch.arange(10.0).expand(14, -1))
+    assert torch.equal(child.module.get_submodule("f1").bias, prototype.module.f1.bias)
 
 
 def test_coordinates_and_values_belong_together() -> None:

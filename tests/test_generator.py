@@ -205,7 +205,7 @@ def test_accuracy_is_judged_against_the_prototype_after_the_same_training() -> N
         assert short.judge({**figures, "accuracy": 0.8601}, {}).feasible
     careful = problem("accuracy_loss<=2", margin=1.0).with_reference(0.88)
     judged = careful.judge({**figures, "accuracy": 0.865}, {})
-    assert judged.feasible and judged.utility - judged.score == pytest.approx(4 * 0.5)
+    assert judged.feasible and judged.utility - judged.score == pytest.approx(8 * 0.5)
 
 
 def test_boards_are_asked_by_name() -> None:

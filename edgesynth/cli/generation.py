@@ -62,7 +62,7 @@ _OPTIONS = (
     click.option("--augment", default="none", show_default=True,
                  help="Of full trainings: flip, shift=2, or both."),
     click.option("--distill", type=click.FloatRange(0, 1),
-                 help="Share of PARENT's outputs in the loss of all trainings.  [default: 0]"),
+                 help="Share of PARENT's outputs in the loss of full trainings.  [default: 0]"),
     click.option("--utility", default="netscore", show_default=True,
                  help="What is maximized: netscore, netscore-energy@tx2, package.module:function."),
     click.option("--margin", type=float, default=1.0, show_default=True, metavar="POINTS",

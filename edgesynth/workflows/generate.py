@@ -67,7 +67,8 @@ class GenerationPlan:
     training: TrainingPlan
     """Of the networks that are delivered."""
     distill: float = 0.0
-    """Share of the prototype's outputs in the loss of all trainings."""
+    """Share of the prototype's outputs in the loss of full trainings; short ones learn faster from
+    the true answers."""
     inherit: bool = True
     threads: int = 1
     seed: int = 0
@@ -139,6 +140,11 @@ def generate(
                 "may be among those that it has seen, and it may seem better than it is"
             )
         refuse_unjudgeable(plan, world.predict(prototype), measure)
+        if not told:
+            progress.say(
+                f"warning: {parent} does not say that it was trained on {data}: validation images "
+                "may be among those that it has seen, and it may seem better than it is"
+            )
         trust = trusted(prototype, trust)
         space = derive_space(prototype, plan.space)
         search = _search(prototype, plan, world, space)
@@ -240,7 +246,7 @@ class Undertaking:
             folder=self.folder, executor=raising, progress=self.progress,
             budget=f"{plan.proxy.epochs} epochs of {short.data}", seed=plan.seed,
             command=self.folder.search.command, trust=self.trust, inherit=plan.inherit,
-            distill=plan.distill, measure=self.measure, make=self.made,
+            measure=self.measure, make=self.made,
         )  # fmt: skip
 
     def _raise(self, nursery: Nursery, chosen: Sequence[Candidate]) -> list[float]:

@@ -48,8 +48,6 @@ class Evaluator:
     command: str
     trust: tuple[str, ...] = ()
     inherit: bool = True
-    distill: float = 0.0
-    """Share of the prototype's outputs in the loss."""
     measure: Measure | None = None
     make: Callable[[Blueprint], Network] | None = None
     """Makes a network to be measured, always with the same weights."""
@@ -131,8 +129,6 @@ class Evaluator:
                 generation=2,
                 parents=(self._parcel,),
                 blueprint=self._blueprint(choice, needed),
-                teacher=self._parcel if self.distill else None,
-                distill=self.distill,
                 seeds=(self.seed, int(identity_of(choice)[:8], 16)),
                 command=self.command,
                 trust=self.trust,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import msgspec
 import numpy as np
@@ -80,11 +81,30 @@ def _inherit(layer: nn.Module, name: str, before: dict[str, nn.Module], layout: 
     outputs = layout.outputs.get(name)
     inputs = layout.inputs.get(name)
     if name in before and type(before[name]) is type(layer):
-        _take(layer, before[name], inputs, outputs)
+        source = before[name]
+        if name in layout.maps and isinstance(source, nn.Linear):
+            source = _resized(source, *layout.maps[name])
+        _take(layer, source, inputs, outputs)
         return
     dense = before.get(parent)
     if isinstance(dense, nn.Conv2d) and part in ("0", "1"):
         _factor(layer, dense, int(part), inputs, outputs)
+
+
+def _resized(source: nn.Linear, channels: int, inputs: int) -> nn.Linear:
+    """`source` for maps of another size, square ones: its weights are interpolated, and scaled so
+    that their sum stays. Weights that cannot be laid out so are zero."""
+    sides = [math.isqrt(wide // channels) for wide in (source.in_features, inputs)]
+    resized = nn.Linear(inputs, source.out_features, bias=source.bias is not None)
+    resized.weight.zero_()
+    if resized.bias is not None:
+        resized.bias.copy_(source.bias)
+    if [channels * side**2 for side in sides] == [source.in_features, inputs]:
+        before, after = sides
+        maps = source.weight.reshape(-1, channels, before, before)
+        grown = nn.functional.interpolate(maps, size=(after, after), mode="bilinear")
+        resized.weight.copy_(grown.flatten(1) * (before / after) ** 2)
+    return resized
 
 
 def _take(
@@ -175,11 +195,14 @@ def _pairs(sources: Sources | None, width: int) -> tuple[Sources, Sources]:
 
 
 def fit_window(weight: torch.Tensor, window: tuple[int, ...]) -> torch.Tensor:
-    """`weight` with its windows cut to their middle or framed by zeros."""
+    """`weight` with other windows: smaller ones take what lies outside into their border, which
+    keeps the answer to whatever is smooth, and larger ones are framed by zeros."""
     for dim, side in enumerate(window, start=2):
         own = weight.shape[dim]
         if side < own:
-            weight = weight.narrow(dim, (own - side) // 2, side)
+            nearest = (torch.arange(own) - (own - side) // 2).clamp(0, side - 1)
+            shape = [*weight.shape[:dim], side, *weight.shape[dim + 1 :]]
+            weight = weight.new_zeros(shape).index_add(dim, nearest, weight)
         elif side > own:
             frame = [0, 0] * (weight.dim() - 1 - dim) + [
                 (side - own) // 2,

@@ -44,6 +44,9 @@ class Layout:
     """Layer -> where its input channels come from."""
     outputs: dict[str, Sources] = field(default_factory=dict)
     """Layer, normalization or PReLU -> where its output channels come from."""
+    maps: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Layer behind a flatten whose maps have another size than the prototype's -> channels, and
+    inputs of the layer before any width was changed."""
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -95,6 +98,9 @@ class Drawing:
         known = self._structure(wanted)
         layout = Layout([*wanted, *known.refits])
         kept = self._families(known, genes, groups) if choice else {}
+        for name in {edit.layer for edit in known.refits} & known.channels.inputs.keys():
+            labels = known.channels.inputs[name]
+            layout.maps[name] = len(np.unique(labels)), len(labels)
         for name, labels in known.channels.outputs.items():
             layout.inputs[name] = carried(known.channels.inputs[name], kept)
             layout.outputs[name] = carried(labels, kept)

@@ -102,7 +102,7 @@ class SearchRecipe:
     offspring_augment: str = "none"
     """Of full trainings: small networks have nothing left to overfit with."""
     distill: float = 1.0
-    """Share of the prototype's outputs in the loss of every other training."""
+    """Share of the prototype's outputs in the loss of full trainings."""
     threads: int = 1
 
     def plan(self, search: str, seed: int) -> GenerationPlan:
