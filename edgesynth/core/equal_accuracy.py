@@ -10,6 +10,8 @@ import msgspec
 
 LEVELS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
 """Points below the ancestor at which sizes are compared."""
+SAME_SIZE = 0.01
+"""Budgets are met to within half a percent, so that sizes this close are no difference."""
 
 
 class Point(NamedTuple):
@@ -87,6 +89,11 @@ def compare(
             )
         )
     return found
+
+
+def is_larger(ratio: float) -> bool:
+    """Whether the first of two sizes with this `ratio` is the larger one, see `SAME_SIZE`."""
+    return ratio > 1 + SAME_SIZE
 
 
 def _smallest(sizes: Mapping[str, float | None]) -> tuple[str, float] | None:

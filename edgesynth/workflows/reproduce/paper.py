@@ -6,13 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgesynth.core.equal_accuracy import Comparison, Point, compare
+from edgesynth.core.equal_accuracy import Comparison, Point, compare, is_larger
 from edgesynth.core.reproduction import ANCESTOR, Check, Row, Summary, of_rival, summarize
 from edgesynth.workflows.reproduce.recipe import Recipe
 from edgesynth.workflows.reproduce.rival import Rival
-
-SAME_SIZE = 0.01
-"""Budgets are met to within half a percent, so that sizes this close are no difference."""
 
 
 @dataclass(frozen=True)
@@ -133,5 +130,5 @@ def smallest_at_equal_accuracy(name: str, findings: Findings, measure: str) -> C
         f"{one.ratio:.2f} at {one.lost_points:g} points ({one.ours} / {one.baseline})"
         for one in told
     ]
-    worse = [one for one in told if one.ratio is not None and one.ratio > 1 + SAME_SIZE]
+    worse = any(one.ratio is not None and is_larger(one.ratio) for one in told)
     return Check(name, claim, not worse, "size over the best baseline's: " + ", ".join(words))
