@@ -140,11 +140,6 @@ def generate(
                 "may be among those that it has seen, and it may seem better than it is"
             )
         refuse_unjudgeable(plan, world.predict(prototype), measure)
-        if not told:
-            progress.say(
-                f"warning: {parent} does not say that it was trained on {data}: validation images "
-                "may be among those that it has seen, and it may seem better than it is"
-            )
         trust = trusted(prototype, trust)
         space = derive_space(prototype, plan.space)
         search = _search(prototype, plan, world, space)
