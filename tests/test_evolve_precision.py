@@ -42,8 +42,8 @@ def test_a_schedule_from_start_to_end(parent: Path, tmp_path: Path) -> None:
         for name in precision.weights:
             codes_of(network, name)
     assert history[1].quantized_zeros > 0
-    # half of what int3 had left alive, which is less than half of what there was
-    assert history[2].synapses < 0.45 * history[1].synapses
+    # half of what there was: what int3 makes zero is part of what the budget takes
+    assert history[2].synapses == pytest.approx(0.5 * history[1].synapses, rel=0.02)
     assert history[0].weight_bytes and history[2].weight_bytes
     assert history[0].weight_bytes > 12 * history[2].weight_bytes
     assert run([*command, "--resume"]) == 0  # nothing to do, and nothing differs

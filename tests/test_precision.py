@@ -24,9 +24,9 @@ from edgesynth.core.precision import (
 from edgesynth.networks import edgenet
 from edgesynth.networks.grid import codes_of, from_rows, storage_of, to_rows, weighted_layers
 from edgesynth.networks.network import Network
-from edgesynth.synthesis.environment import Environment
+from edgesynth.synthesis.environment import Environment, parse_environment
 from edgesynth.synthesis.genome import Genome
-from edgesynth.synthesis.heredity import synthesize
+from edgesynth.synthesis.heredity import live_synapses, synthesize
 from edgesynth.synthesis.precision import (
     PrecisionHook,
     as_parent,
@@ -235,6 +235,18 @@ def test_zeros_of_the_grid_die_with_certainty() -> None:
     assert prepared.description.precision.weights == child.description.precision.weights == {}
     untouched = network(Plain).module.get_parameter("f1.weight")
     assert torch.equal(parent.module.get_parameter("f1.weight"), untouched)
+
+
+def test_zeros_of_the_grid_are_part_of_what_a_budget_takes() -> None:
+    parent = network(Plain)
+    prepared = as_parent(parent, policy("int4"))
+    whole, left = live_synapses(parent), live_synapses(prepared)
+    assert 0.6 * whole < left < whole
+    half = Genome(parse_environment("synapses=0.5:global"))
+    child = synthesize([prepared], half, (0, 2, 1), whole=parent)
+    assert live_synapses(child) == pytest.approx(whole / 2, rel=0.02)
+    gentle = Genome(parse_environment("synapses=0.99:global"))
+    assert live_synapses(synthesize([prepared], gentle, (0, 2, 1), whole=parent)) <= left
 
 
 def test_zeros_of_the_grid_are_counted_apart_from_culled_synapses() -> None:

@@ -31,19 +31,24 @@ def synthesize(
     genome: Genome,
     seed: tuple[int, ...],
     costs: Mapping[str, Cost] | None = None,
+    *,
+    whole: Network | None = None,
 ) -> Network:
     """An untrained offspring of one or two `parents`; the same `seed` gives the same offspring.
 
     `costs` gives the costs that budgets name beside `synapses`, `params` and `macs`, such as
-    `latency@tx2`. A budget is a share of the first parent's cost; neurons that are left without any
-    synapse leave as well, so that an offspring may keep a little less.
+    `latency@tx2`. A budget is a share of the first parent's cost, for synapses of those of `whole`
+    where that is given: the first parent before its weights were put on the offspring's grid, so
+    that what the grid makes zero is part of what the budget takes. Neurons that are left without
+    any synapse leave as well, so that an offspring may keep a little less.
 
     Raises UserError when there is nothing to synthesize from, a budget has no cost or cannot be
     met, or two parents do not share their architecture.
     """
     body, carriers = unite(parents)
     channels = trace_channels(body.module, body.example_input(2))
-    masks, gone = _choose(parents, body, carriers, channels, genome, seed, costs)
+    before = live_synapses(whole or parents[0])
+    masks, gone = _choose(parents, body, carriers, channels, genome, seed, costs, before)
     child = shrink(Network(body.module, body.description, body.masks | masks), channels, gone)
     child.masks = {name: mask for name, mask in child.masks.items() if not mask.all()}
     return child
@@ -58,7 +63,8 @@ def doomed(
 ) -> tuple[dict[str, torch.Tensor], list[int]]:
     """(masks by parameter, clusters that die): what `synthesize` would leave of `network`, which
     stays as it is. `channels` are those of the network."""
-    return _choose([network], network, [network], channels, genome, seed, costs)
+    before = live_synapses(network)
+    return _choose([network], network, [network], channels, genome, seed, costs, before)
 
 
 def _choose(
@@ -69,11 +75,12 @@ def _choose(
     genome: Genome,
     seed: tuple[int, ...],
     costs: Mapping[str, Cost] | None,
+    before: int,
 ) -> tuple[dict[str, torch.Tensor], list[int]]:
+    """`before`: the synapses that a budget of them is a share of."""
     if not channels.outputs:
         raise UserError(f"{body.name} has no convolution or linear layer to synthesize from")
     draw = Draw(body, carriers, channels, genome, seed)
-    before = live_synapses(parents[0])
     if genome.environment.physical:
         cost, whole = _budget(draw, parents[0], body, channels, genome.environment, costs or {})
         dead = draw.clusters_within(cost, genome.environment.value * whole)

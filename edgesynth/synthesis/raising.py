@@ -131,7 +131,8 @@ def _conceive(
         child = build(parents[0], job.blueprint, training_seed((*job.seeds, 1)))
         return child, policy_of(child, job.blueprint)
     encoded = [as_parent(parent, job.precision) for parent in parents]
-    return synthesize(encoded, job.genome, job.seeds, world.costs()), job.precision
+    child = synthesize(encoded, job.genome, job.seeds, world.costs(), whole=parents[0])
+    return child, job.precision
 
 
 def _reactions(child: Network, job: Job, world: World) -> list[list[float]]:

@@ -72,7 +72,8 @@ def rivals(recipe: Recipe) -> list[Rival]:
 def _synthesize(recipe: Recipe, schedule: PrecisionSchedule, scene: Scene) -> Network:
     """Survival is computed on the offspring's grid, where weights that become zero are dead."""
     parent = as_parent(scene.parent, schedule.policy(scene.generation))
-    return synthesize([parent], recipe.genome(scene.generation), scene.seeds)
+    genome = recipe.genome(scene.generation)
+    return synthesize([parent], genome, scene.seeds, whole=scene.parent)
 
 
 def check(findings: Findings) -> list[Check]:
