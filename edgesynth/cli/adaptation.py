@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
+from edgesynth.cli.reproduction import show_checks
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -167,9 +169,7 @@ def show_reproduction(document: dict[str, Any], console: Console) -> None:
                     f"{100 * each['p99_of_macs']:.0f} %",
                 )
         console.print(table)
-    for each in document["checks"]:
-        verdict = {True: "holds", False: "FAILS", None: "not known"}[each["holds"]]
-        console.print(f"{verdict}: {each['claim']}: {each['found']}", markup=False)
+    show_checks(document, console)
 
 
 def show(document: dict[str, Any], console: Console) -> None:

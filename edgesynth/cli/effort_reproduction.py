@@ -5,28 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgesynth.cli.common import Output
+from edgesynth.cli.reproduction import recipe_without_lineages, show_checks
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_SHARED = ("paper", "data", "out", "seeds", "workers", "seed", "generations", "rivals")
-
 
 def run(options: dict[str, Any], output: Output) -> int:
     """Run it with the options of `reproduce`."""
-    from edgesynth.core.errors import UserError
     from edgesynth.workflows.reproduce.dyvedeep import reproduce_dyvedeep
     from edgesynth.workflows.reproduce.dyvedeep_recipe import effort_recipe
 
-    if options["generations"] is not None or options["rivals"]:
-        raise UserError("--generations and --rival mean nothing to reproduce dyvedeep")
+    own = recipe_without_lineages(options)
     first = options["seed"]
     document = reproduce_dyvedeep(
         options["data"],
         options["out"],
         seeds=range(first, first + options["seeds"]),
         workers=options["workers"],
-        recipe=effort_recipe({k: v for k, v in options.items() if k not in _SHARED}),
+        recipe=effort_recipe(own),
         progress=output.progress,
     )
     output.result(document, lambda console: _show(document, console))
@@ -50,6 +47,4 @@ def _show(document: dict[str, Any], console: Console) -> None:
                 f"{each['times_fewer_with_zero_skipping']['mean']:.2f}",
             )
         console.print(table)
-    for each in document["checks"]:
-        verdict = {True: "holds", False: "FAILS", None: "not known"}[each["holds"]]
-        console.print(f"{verdict}: {each['claim']}: {each['found']}", markup=False)
+    show_checks(document, console)

@@ -9,6 +9,7 @@ import rich_click as click
 
 from edgesynth.cli.common import Output, output_options, seed_option
 from edgesynth.cli.recipe import recipe_of, recipe_options
+from edgesynth.cli.reproduction import recipe_without_lineages, show_checks
 from edgesynth.cli.searches import (
     refuse_search_options,
     search_options,
@@ -107,20 +108,17 @@ def _ferminets(options: dict[str, Any], output: Output) -> int:
 def _adaptive(options: dict[str, Any], output: Output) -> int:
     """Exits and cascades have no generations and no lineages, so they run apart."""
     from edgesynth.cli.adaptation import show_reproduction
-    from edgesynth.core.errors import UserError
     from edgesynth.workflows.reproduce.adaptive import reproduce_adaptive
     from edgesynth.workflows.reproduce.adaptive_recipe import adaptive_recipe
 
-    shared = ("paper", "data", "out", "seeds", "workers", "seed", "generations", "rivals")
-    if options["generations"] is not None or options["rivals"]:
-        raise UserError("--generations and --rival mean nothing to reproduce adaptive")
+    own = recipe_without_lineages(options)
     first = options["seed"]
     document = reproduce_adaptive(
         options["data"],
         options["out"],
         seeds=range(first, first + options["seeds"]),
         workers=options["workers"],
-        recipe=adaptive_recipe({k: v for k, v in options.items() if k not in shared}),
+        recipe=adaptive_recipe(own),
         progress=output.progress,
     )
     output.result(document, lambda console: show_reproduction(document, console))
@@ -149,6 +147,4 @@ def _show(document: dict[str, Any], console: Console) -> None:
     console.print(table)
     for each in document["not_run"]:
         console.print(f"not run: {each['rival']}: {each['reason']}", markup=False)
-    for each in document["checks"]:
-        verdict = {True: "holds", False: "FAILS", None: "not known"}[each["holds"]]
-        console.print(f"{verdict}: {each['claim']}: {each['found']}", markup=False)
+    show_checks(document, console)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
+from edgesynth.cli.reproduction import show_checks
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -91,6 +93,4 @@ def show_searches(document: dict[str, Any], console: Console) -> None:
     console.print(table)
     for each in document["not_run"]:
         console.print(f"not run: {each['rival']}: {each['reason']}", markup=False)
-    for each in document["checks"]:
-        verdict = {True: "holds", False: "FAILS", None: "not known"}[each["holds"]]
-        console.print(f"{verdict}: {each['claim']}: {each['found']}", markup=False)
+    show_checks(document, console)

@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from edgesynth.networks.narrow import is_depthwise, widths
 from edgesynth.networks.reorg import GROUP, Reorg
-from edgesynth.synthesis.skeleton import skeleton
+from edgesynth.synthesis.skeleton import LOOKS_AT_VALUES, skeleton
 
 Labels = npt.NDArray[np.int64]
 """One cluster label per channel, shape (channels,)."""
@@ -93,7 +93,7 @@ def trace_channels(
     bones, shapes = skeleton(module), example.to("meta")
     try:
         return _trace(bones, shapes)
-    except (RuntimeError, NotImplementedError, TypeError, ValueError):  # it looks at values
+    except LOOKS_AT_VALUES:
         return _trace(module, example)
 
 

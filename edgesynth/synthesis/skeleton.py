@@ -7,6 +7,10 @@ import copy
 import torch
 from torch import nn
 
+LOOKS_AT_VALUES = (RuntimeError, TypeError, ValueError)
+"""What a skeleton raises when it is run, but decides by values; the network itself may still run.
+"""
+
 
 def skeleton(module: nn.Module) -> nn.Module:
     """A copy of `module` on torch's meta device; running it computes shapes only, in no time."""

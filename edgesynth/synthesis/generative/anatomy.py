@@ -21,7 +21,7 @@ from edgesynth.networks.edits import apply_edits
 from edgesynth.networks.narrow import is_depthwise, widths
 from edgesynth.networks.network import Network
 from edgesynth.synthesis.channels import ChannelMap, trace_channels
-from edgesynth.synthesis.skeleton import skeleton
+from edgesynth.synthesis.skeleton import LOOKS_AT_VALUES, skeleton
 
 SMALL_MACS = 200_000_000
 """Up to here a network is run as it is to see its shapes."""
@@ -100,7 +100,7 @@ def bones_of(network: Network) -> tuple[nn.Module, torch.Tensor]:
     try:
         with torch.no_grad():
             bones(example)
-    except (RuntimeError, NotImplementedError, TypeError, ValueError):  # it looks at values
+    except LOOKS_AT_VALUES:
         return copy.deepcopy(network.module).eval(), network.example_input()
     return bones, example
 

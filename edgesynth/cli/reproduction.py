@@ -1,0 +1,30 @@
+"""What `reproduce` reads and prints alike for every paper."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SHARED = ("paper", "data", "out", "seeds", "workers", "seed", "generations", "rivals")
+_WORDS = {True: "holds", False: "FAILS", None: "not known"}
+
+
+def recipe_without_lineages(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that make the recipe of a paper that has no generations and no rivals.
+
+    Raises UserError where one of those is given.
+    """
+    from edgesynth.core.errors import UserError
+
+    if options["generations"] is not None or options["rivals"]:
+        raise UserError(f"--generations and --rival mean nothing to reproduce {options['paper']}")
+    return {name: value for name, value in options.items() if name not in _SHARED}
+
+
+def show_checks(document: dict[str, Any], console: Console) -> None:
+    """Print what was asked of a reproduction and what was found, a line each."""
+    for each in document["checks"]:
+        verdict = _WORDS[each["holds"]]
+        console.print(f"{verdict}: {each['claim']}: {each['found']}", markup=False)
