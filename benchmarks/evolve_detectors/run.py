@@ -83,7 +83,8 @@ def train(network: str | Path, epochs: int, training: list[str], out: Path) -> d
     """Train `network` into `out`, unless it is there, and say how good it is on test data."""
     told = out.with_suffix(".json")
     if not told.exists():
-        found = edgesynth("train", network, *training, "--epochs", epochs, "--out", out)
+        command = ["train", network, *training, "--epochs", epochs, "--out", out]
+        found = edgesynth(*command, "--resume")
         write_json(str(told), found)
     document: dict[str, Any] = json.loads(told.read_text())
     return document
