@@ -1,36 +1,17 @@
-"""`edgesynth reproduce dyvedeep`, which has no generations and no lineages."""
+"""What `edgesynth reproduce dyvedeep` prints."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgesynth.cli.common import Output
-from edgesynth.cli.reproduction import recipe_without_lineages, show_checks
+from edgesynth.cli.reproduction import show_checks
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def run(options: dict[str, Any], output: Output) -> int:
-    """Run it with the options of `reproduce`."""
-    from edgesynth.workflows.reproduce.dyvedeep import reproduce_dyvedeep
-    from edgesynth.workflows.reproduce.dyvedeep_recipe import effort_recipe
-
-    own = recipe_without_lineages(options)
-    first = options["seed"]
-    document = reproduce_dyvedeep(
-        options["data"],
-        options["out"],
-        seeds=range(first, first + options["seeds"]),
-        workers=options["workers"],
-        recipe=effort_recipe(own),
-        progress=output.progress,
-    )
-    output.result(document, lambda console: _show(document, console))
-    return 0 if document["holds"] else 1
-
-
-def _show(document: dict[str, Any], console: Console) -> None:
+def show_effort_reproduction(document: dict[str, Any], console: Console) -> None:
+    """Print the document of `reproduce dyvedeep`."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

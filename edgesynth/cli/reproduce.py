@@ -9,7 +9,7 @@ import rich_click as click
 
 from edgesynth.cli.common import Output, output_options, seed_option
 from edgesynth.cli.recipe import recipe_of, recipe_options
-from edgesynth.cli.reproduction import recipe_without_lineages, show_checks
+from edgesynth.cli.reproduction import run_without_lineages, show_checks
 from edgesynth.cli.searches import (
     refuse_search_options,
     search_options,
@@ -63,9 +63,7 @@ def command(output: Output, **options: Any) -> int:
     if options["paper"] == "adaptive":
         return _adaptive(options, output)
     if options["paper"] == "dyvedeep":
-        from edgesynth.cli.effort_reproduction import run
-
-        return run(options, output)
+        return _dyvedeep(options, output)
     from edgesynth.workflows.reproduce import ReproductionPlan, reproduce
 
     first = options["seed"]
@@ -106,23 +104,23 @@ def _ferminets(options: dict[str, Any], output: Output) -> int:
 
 
 def _adaptive(options: dict[str, Any], output: Output) -> int:
-    """Exits and cascades have no generations and no lineages, so they run apart."""
     from edgesynth.cli.adaptation import show_reproduction
     from edgesynth.workflows.reproduce.adaptive import reproduce_adaptive
     from edgesynth.workflows.reproduce.adaptive_recipe import adaptive_recipe
 
-    own = recipe_without_lineages(options)
-    first = options["seed"]
-    document = reproduce_adaptive(
-        options["data"],
-        options["out"],
-        seeds=range(first, first + options["seeds"]),
-        workers=options["workers"],
-        recipe=adaptive_recipe(own),
-        progress=output.progress,
+    return run_without_lineages(
+        options, output, reproduce_adaptive, adaptive_recipe, show_reproduction
     )
-    output.result(document, lambda console: show_reproduction(document, console))
-    return 0 if document["holds"] else 1
+
+
+def _dyvedeep(options: dict[str, Any], output: Output) -> int:
+    from edgesynth.cli.effort_reproduction import show_effort_reproduction
+    from edgesynth.workflows.reproduce.dyvedeep import reproduce_dyvedeep
+    from edgesynth.workflows.reproduce.dyvedeep_recipe import effort_recipe
+
+    return run_without_lineages(
+        options, output, reproduce_dyvedeep, effort_recipe, show_effort_reproduction
+    )
 
 
 def _show(document: dict[str, Any], console: Console) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from edgesynth.cli.common import Output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -11,7 +14,7 @@ _SHARED = ("paper", "data", "out", "seeds", "workers", "seed", "generations", "r
 _WORDS = {True: "holds", False: "FAILS", None: "not known"}
 
 
-def recipe_without_lineages(options: dict[str, Any]) -> dict[str, Any]:
+def _recipe_without_lineages(options: dict[str, Any]) -> dict[str, Any]:
     """The options that make the recipe of a paper that has no generations and no rivals.
 
     Raises UserError where one of those is given.
@@ -21,6 +24,28 @@ def recipe_without_lineages(options: dict[str, Any]) -> dict[str, Any]:
     if options["generations"] is not None or options["rivals"]:
         raise UserError(f"--generations and --rival mean nothing to reproduce {options['paper']}")
     return {name: value for name, value in options.items() if name not in _SHARED}
+
+
+def run_without_lineages(
+    options: dict[str, Any],
+    output: Output,
+    reproduce: Callable[..., dict[str, Any]],
+    recipe_of: Callable[[dict[str, Any]], object],
+    show: Callable[[dict[str, Any], Console], None],
+) -> int:
+    """Reproduce a paper that has no generations and no rivals; the exit code."""
+    recipe = recipe_of(_recipe_without_lineages(options))
+    first = options["seed"]
+    document = reproduce(
+        options["data"],
+        options["out"],
+        seeds=range(first, first + options["seeds"]),
+        workers=options["workers"],
+        recipe=recipe,
+        progress=output.progress,
+    )
+    output.result(document, lambda console: show(document, console))
+    return 0 if document["holds"] else 1
 
 
 def show_checks(document: dict[str, Any], console: Console) -> None:

@@ -17,17 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgesynth.core.dataset import Boxes, Dataset, labelled
-from edgesynth.core.errors import UserError
-from edgesynth.data import mnist
+from edgesynth.core.dataset import Boxes, Dataset
 from edgesynth.data.fashion_mnist import CLASSES
+from edgesynth.data.fashion_scenes import VALIDATION, load_fashion_scenes
 from edgesynth.data.scenes import compose
-from edgesynth.data.splits import TEST_SEED, Indices, Labels, Pixels, blocks, statistics
+from edgesynth.data.splits import Indices, Labels, Pixels
 
 SIZE = 96
-TRAIN, VALIDATION, TEST = 4000, 500, 1000
-_MOST = 40_000
-_STATISTICS_SCENES = 512
 
 
 class SceneSplit:
@@ -76,39 +72,16 @@ def load_fashion_detection(
 ) -> Dataset:
     """Scenes of `size` x `size` grey pixels from the four Fashion-MNIST files in `folder`.
 
-    4,000 train, 500 validation and 1,000 test scenes. `limit` makes that many train scenes, up to
-    40,000; fewer are the first of more. `validation` is a number of scenes or a share of 4,000.
-    Raises UserError for sizes and numbers out of range.
+    Splits, limits and errors are those of `load_fashion_scenes`.
     """
-    if not 64 <= size <= 512:
-        raise UserError(f'"{name}": size={size} is out of range; give 64 to 512 pixels')
-    train = TRAIN if limit is None else limit
-    held_out = round(validation * TRAIN) if isinstance(validation, float) else validation
-    for what, count in (("train", train), ("validation", held_out)):
-        if not 0 < count <= _MOST:
-            raise UserError(f'"{name}" asks for {count} {what} scenes; give 1 to {_MOST}')
-    items = mnist.load_mnist(folder, name=name, classes=CLASSES, seed=seed)
-
-    def scenes(part: str, count: int, scene_seed: tuple[int, ...]) -> SceneSplit:
-        return SceneSplit(*scene_parts(items, part), count=count, size=size, seed=scene_seed)
-
-    trained = scenes("train", train, (seed, 1))
-    few = np.arange(min(train, _STATISTICS_SCENES))
-    mean, std = statistics(blocks(trained.images(few)))
-    return Dataset(
+    return load_fashion_scenes(
+        SceneSplit,
+        folder,
         name=name,
-        input_shape=(1, size, size),
-        classes=CLASSES,
-        mean=mean,
-        std=std,
-        train=trained,
-        validation=scenes("validation", held_out, (seed, 2)),
-        test=scenes("test", TEST, (TEST_SEED, 3)),
         task="detection",
+        classes=CLASSES,
+        size=size,
+        seed=seed,
+        validation=validation,
+        limit=limit,
     )
-
-
-def scene_parts(items: Dataset, part: str) -> tuple[Pixels, Labels]:
-    """The items of one split, uint8 (n, height, width), and their classes, shape (n,)."""
-    split = labelled(getattr(items, part))
-    return split.images(np.arange(len(split)))[:, 0], split.labels

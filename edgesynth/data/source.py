@@ -201,20 +201,21 @@ def _imagefolder(request: _Request) -> Dataset:
 
 def _fashion_detection(request: _Request) -> Dataset:
     from edgesynth.data import fashion_detection as scenes
+    from edgesynth.data.fashion_scenes import VALIDATION
 
     return scenes.load_fashion_detection(
         _fashion_folder(request),
         name=request.spec.text,
         size=request.square(scenes.SIZE),
         seed=request.seed,
-        validation=scenes.VALIDATION if request.validation is None else request.validation,
+        validation=VALIDATION if request.validation is None else request.validation,
         limit=request.spec.limit,
     )
 
 
 def _fashion_segmentation(request: _Request) -> Dataset:
     from edgesynth.data import fashion_segmentation as scenes
-    from edgesynth.data.fashion_detection import VALIDATION
+    from edgesynth.data.fashion_scenes import VALIDATION
 
     return scenes.load_fashion_segmentation(
         _fashion_folder(request),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edgesynth.networks.layers import initialize, scaled, side_behind
+from edgesynth.networks.layers import initialize, linear_layers, scaled, side_behind
 from edgesynth.networks.normalization import LocalResponseNorm
 
 _SMALLEST_FOR_STRIDE = 67  # 67 -> 15 -> 7 -> 3 -> 1
@@ -49,15 +49,7 @@ class AlexNet(nn.Module):
             nn.MaxPool2d(3, 2),
         )
         side = side_behind(self.features, image)
-        self.classifier = nn.Sequential(
-            nn.Linear(c5 * side * side, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, classes),
-        )
+        self.classifier = linear_layers(c5 * side * side, hidden, hidden, classes, dropout=dropout)
         initialize(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from torch import nn
 
@@ -29,6 +30,14 @@ def side_behind(layers: Iterable[nn.Module], side: int) -> int:
             )
             side = (side + 2 * padding - kernel) // stride + 1
     return side
+
+
+def linear_layers(*sizes: int, dropout: float) -> nn.Sequential:
+    """Linear layers from `sizes[0]` inputs to `sizes[-1]` outputs, ReLU and dropout between."""
+    layers: list[nn.Module] = [nn.Linear(sizes[0], sizes[1])]
+    for inputs, outputs in pairwise(sizes[1:]):
+        layers += [nn.ReLU(), nn.Dropout(dropout), nn.Linear(inputs, outputs)]
+    return nn.Sequential(*layers)
 
 
 def initialize(module: nn.Module) -> None:

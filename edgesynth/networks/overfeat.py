@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edgesynth.networks.layers import initialize, scaled, side_behind
+from edgesynth.networks.layers import initialize, linear_layers, scaled, side_behind
 
 _SMALLEST_FOR_STRIDE = 71  # 71 -> 16 -> 8 -> 4 -> 2 -> 1
 
@@ -47,14 +47,8 @@ class OverFeat(nn.Module):
             nn.MaxPool2d(2),
         )
         side = side_behind(self.features, image)
-        self.classifier = nn.Sequential(
-            nn.Linear(c5 * side * side, hidden1),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden1, hidden2),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden2, classes),
+        self.classifier = linear_layers(
+            c5 * side * side, hidden1, hidden2, classes, dropout=dropout
         )
         initialize(self)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from edgesynth.networks.layers import initialize, scaled, side_behind
+from edgesynth.networks.layers import initialize, linear_layers, scaled, side_behind
 
 _CHANNELS = (64, 128, 256, 512, 512)
 
@@ -44,14 +44,8 @@ class VGG(nn.Module):
                 layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
         side, hidden = side_behind(layers, image), scaled(4096, width)
-        self.classifier = nn.Sequential(
-            nn.Linear(channels * side * side, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, classes),
+        self.classifier = linear_layers(
+            channels * side * side, hidden, hidden, classes, dropout=dropout
         )
         initialize(self)
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from edgesynth.report import numbers
-from edgesynth.report.blocks import Cell, Charts, Column, Facts, Paragraph, Section, Table
+from edgesynth.report.blocks import Cell, Charts, Column, Section, Table
 from edgesynth.report.charts import Chart
 from edgesynth.report.charts.frame import Axis
 from edgesynth.report.charts.scatter import Mark, Series, Shape, scatter
-from edgesynth.report.page import render
 from edgesynth.report.scale import linear
-from edgesynth.report.sections.reproduction_tables import checks_table
-from edgesynth_rt.files import write_bytes
+from edgesynth.report.sections.reproduction_page import (
+    claims_section,
+    provenance_section,
+    write_reproduction,
+)
 
 Document = Mapping[str, Any]
 _LOOKS: dict[str, tuple[str, Shape, bool]] = {
@@ -33,18 +35,8 @@ _LOST = 3.0
 
 def write_adaptive_page(document: Document, out: Path) -> None:
     """Write the page about `document` (schema `edgesynth.adaptive-reproduction/1`) to `out`."""
-    paper = document["paper"]
-    heading = f"Reproduction: {paper['name']} on {document['data']}"
-    lead = f"{paper['title']}, arXiv:{paper['arxiv']}. Claimed: {paper['claimed']}. Not the same "
     sections = [
-        Section(
-            "claims",
-            "Claim and obtained",
-            [
-                Paragraph(f"{lead}here: {paper['differs']}.", "lead"),
-                checks_table(document["checks"]),
-            ],
-        ),
+        claims_section(document),
         Section(
             "curves",
             "Accuracy lost against MACs",
@@ -52,10 +44,10 @@ def write_adaptive_page(document: Document, out: Path) -> None:
         ),
         Section("equal", "MACs at equal accuracy", _equal(document)),
         Section("budgets", "Policies by budget", _budgets(document)),
-        _provenance(document),
+        provenance_section(document),
     ]
     origin = f"{len(document['rows'])} policies of {len(document['seeds'])} seeds"
-    write_bytes(str(out), render(heading, sections, [], origin).encode("utf-8"))
+    write_reproduction(document, sections, origin, out)
 
 
 def _curves(subject: str, methods: Mapping[str, Sequence[Document]]) -> Chart:
@@ -138,13 +130,6 @@ def _budgets(document: Document) -> list[Table]:
                 )
         tables.append(Table(columns, rows, caption=subject, summary=subject))
     return tables
-
-
-def _provenance(document: Document) -> Section:
-    settings = {**document["settings"], "seeds": document["seeds"], **document["versions"]}
-    pairs = [("command", Cell(document["command"], tone="code"))]
-    pairs += [(name, Cell(str(value))) for name, value in settings.items()]
-    return Section("provenance", "Where this comes from", [Facts(pairs)])
 
 
 def _percent(ticks: Sequence[float]) -> list[str]:

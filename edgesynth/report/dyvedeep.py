@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from edgesynth.report import numbers
-from edgesynth.report.blocks import Cell, Column, Facts, Paragraph, Section, Table
-from edgesynth.report.page import render
-from edgesynth.report.sections.reproduction_tables import checks_table
-from edgesynth_rt.files import write_bytes
+from edgesynth.report.blocks import Cell, Column, Paragraph, Section, Table
+from edgesynth.report.sections.reproduction_page import (
+    claims_section,
+    provenance_section,
+    write_reproduction,
+)
 
 Document = Mapping[str, Any]
 _WAYS = {
@@ -24,19 +26,10 @@ _WAYS = {
 
 def write_dyvedeep_page(document: Document, out: Path) -> None:
     """Write the page about `document` (schema `edgesynth.effort-reproduction/1`) to `out`."""
-    paper = document["paper"]
-    heading = f"Reproduction: {paper['name']} on {document['data']}"
-    lead = f"{paper['title']}, arXiv:{paper['arxiv']}. Claimed: {paper['claimed']}. Not the same "
     subjects = document["subjects"]
+    doubts = {each for found in subjects.values() for each in found["doubts"]}
     sections = [
-        Section(
-            "claims",
-            "Claim and obtained",
-            [
-                Paragraph(f"{lead}here: {paper['differs']}.", "lead"),
-                checks_table(document["checks"]),
-            ],
-        ),
+        claims_section(document),
         Section(
             "operations",
             "Scalar operations",
@@ -54,10 +47,10 @@ def write_dyvedeep_page(document: Document, out: Path) -> None:
             [_layers(name, found) for name, found in subjects.items()],
         ),
         Section("time", "Time on this processor", _times(document)),
-        _provenance(document),
+        provenance_section(document, sorted(doubts)),
     ]
     origin = f"{len(document['rows'])} tunings of {len(document['seeds'])} seeds"
-    write_bytes(str(out), render(heading, sections, [], origin).encode("utf-8"))
+    write_reproduction(document, sections, origin, out)
 
 
 def _methods(name: str, found: Document) -> Table:
@@ -148,12 +141,3 @@ def _ways(caption: str, part: Document) -> Table:
 
 def _spread(values: Document) -> str:
     return f"{values['mean']:.2f} ({values['low']:.2f} to {values['high']:.2f})"
-
-
-def _provenance(document: Document) -> Section:
-    settings = {**document["settings"], "seeds": document["seeds"], **document["versions"]}
-    pairs = [("command", Cell(document["command"], tone="code"))]
-    pairs += [(name, Cell(str(value))) for name, value in settings.items()]
-    doubts = {each for found in document["subjects"].values() for each in found["doubts"]}
-    pairs += [("doubt", Cell(doubt)) for doubt in sorted(doubts)]
-    return Section("provenance", "Where this comes from", [Facts(pairs)])

@@ -11,53 +11,40 @@ import msgspec
 from edgesynth.core.reproduction import Spread
 from edgesynth.core.search_comparison import SearchRow, SearchSummary
 from edgesynth.report import numbers
-from edgesynth.report.blocks import Cell, Charts, Column, Facts, Paragraph, Section, Table
+from edgesynth.report.blocks import Cell, Charts, Column, Paragraph, Section, Table
 from edgesynth.report.charts import Chart
 from edgesynth.report.charts.frame import Axis
 from edgesynth.report.charts.scatter import Mark, Series, scatter
-from edgesynth.report.page import render
 from edgesynth.report.scale import linear
 from edgesynth.report.sections.axes import whole
-from edgesynth.report.sections.reproduction_tables import checks_table, claims_table
-from edgesynth.report.words import in_words
-from edgesynth_rt.files import write_bytes
+from edgesynth.report.sections.reproduction_page import (
+    claims_section,
+    provenance_section,
+    write_reproduction,
+)
+from edgesynth.report.sections.reproduction_tables import claims_table
 
 _INKS = {"generator": "child", "random": "faint", "evolution": "third", "tpe": "fourth"}
 
 
 def write_search_page(document: dict[str, Any], out: Path) -> None:
     """Write the page about `document` (`edgesynth.search-comparison/1`) to `out`, in one step."""
-    heading = f"Reproduction: {document['paper']['name']} on {document['data']}"
     origin = f"{len(document['rows'])} searches of {len(document['seeds'])} seeds"
-    sections = sections_of(document)
-    write_bytes(str(out), render(heading, sections, [], origin).encode("utf-8"))
+    write_reproduction(document, sections_of(document), origin, out)
 
 
 def sections_of(document: dict[str, Any]) -> list[Section]:
     """The page without its HTML."""
     summaries = msgspec.convert(document["summary"], list[SearchSummary])
     rows = msgspec.convert(document["rows"], list[SearchRow])
-    paper = document["paper"]
     missing = [Paragraph(f"{one['rival']} was not run: {one['reason']}", "note")
                for one in document["not_run"]]  # fmt: skip
-    facts = {"data": document["data"], "command": document["command"],
-             "settings": in_words(document["settings"]),
-             "versions": in_words(document["versions"])}  # fmt: skip
     return [
-        Section(
-            "claims",
-            "Claim and obtained",
-            [
-                Paragraph(f"{paper['title']}, arXiv:{paper['arxiv']}.", "lead"),
-                checks_table(document["checks"]),
-                claims_table(document["claims"]),
-            ],
-        ),
+        claims_section(document, claims_table(document["claims"])),
         Section("searches", "Searches at equal evaluations",
                 [summary_table(summaries), Charts([progress_chart(rows)]), *missing]),
         Section("seeds", "Every seed", [rows_table(rows)]),
-        Section("provenance", "Provenance",
-                [Facts([(name, Cell(str(text))) for name, text in facts.items()])]),
+        provenance_section(document),
     ]  # fmt: skip
 
 

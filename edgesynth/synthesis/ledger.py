@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -45,3 +47,18 @@ class Ledger(AbstractContextManager["Ledger"]):
     def cut(self) -> None:
         """Take off a last line that a killed process left unfinished."""
         os.truncate(self.path, self.path.read_bytes().rfind(b"\n") + 1)
+
+
+def refuse_other_settings(folder: Path, different: Sequence[str]) -> None:
+    """Raises UserError naming the settings that a resumed run does not share with its start."""
+    if different:
+        raise UserError(
+            f"{folder} was started with another {', '.join(different)}; "
+            "resume with the same settings, or choose another --out"
+        )
+
+
+def drop_unfinished_writes(folder: Path) -> None:
+    """Remove what a killed process had not renamed yet."""
+    for left in (*folder.glob(".part-*"), *folder.glob(".old-*")):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()

@@ -17,7 +17,7 @@ from edgesynth.core.errors import UserError
 from edgesynth.core.history import Offspring, Run, read_history, read_run
 from edgesynth.networks import edgenet
 from edgesynth.networks.network import Network
-from edgesynth.synthesis.ledger import Ledger
+from edgesynth.synthesis.ledger import Ledger, drop_unfinished_writes, refuse_other_settings
 from edgesynth.synthesis.parcel import Parcel, read_parcel, write_parcel
 from edgesynth_rt.files import write_bytes
 
@@ -62,11 +62,7 @@ class RunFolder(AbstractContextManager["RunFolder"]):
         different = [name for name, value in before.plan.items() if asked.get(name) != value]
         if before.parent_sha256 != run.parent_sha256:
             different.append("parent")
-        if different:
-            raise UserError(
-                f"{folder} was started with another {', '.join(different)}; "
-                "resume with the same settings, or choose another --out"
-            )
+        refuse_other_settings(folder, different)
         before.plan, before.status, before.stopped = run.plan, "running", ""
         resumed = cls(folder, before)
         resumed._drop_unfinished()
@@ -105,5 +101,4 @@ class RunFolder(AbstractContextManager["RunFolder"]):
         for network in (self.folder / "networks").iterdir():
             if network.name not in finished:  # saved, but killed before its line was written
                 shutil.rmtree(network, ignore_errors=True)
-        for left in (*self.folder.glob(".part-*"), *self.folder.glob(".old-*")):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        drop_unfinished_writes(self.folder)

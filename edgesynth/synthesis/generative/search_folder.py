@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from edgesynth.core.search import (
     read_candidates,
     read_search,
 )
-from edgesynth.synthesis.ledger import Ledger
+from edgesynth.synthesis.ledger import Ledger, drop_unfinished_writes, refuse_other_settings
 from edgesynth.synthesis.parcel import Parcel, write_parcel
 from edgesynth_rt.files import write_bytes
 
@@ -54,11 +53,7 @@ class SearchFolder(AbstractContextManager["SearchFolder"]):
         different = [name for name, value in before.plan.items() if asked.get(name) != value]
         if before.prototype_sha256 != search.prototype_sha256:
             different.append("prototype")
-        if different:
-            raise UserError(
-                f"{folder} was started with another {', '.join(different)}; "
-                "resume with the same settings, or choose another --out"
-            )
+        refuse_other_settings(folder, different)
         before.plan, before.status, before.stopped = search.plan, "running", ""
         resumed = cls(folder, before)
         resumed._drop_unfinished()
@@ -87,5 +82,4 @@ class SearchFolder(AbstractContextManager["SearchFolder"]):
         path = self.folder / CANDIDATES
         self.candidates = read_candidates(path)
         self._ledger.cut()
-        for left in (*self.folder.glob(".part-*"), *self.folder.glob(".old-*")):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        drop_unfinished_writes(self.folder)

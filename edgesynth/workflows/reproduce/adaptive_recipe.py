@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from edgesynth.core.errors import UserError
 from edgesynth.dynamic.training import ExitPlan
 from edgesynth.tasks.training import TrainingPlan
+from edgesynth.workflows.reproduce.plain_recipe import settings_of
 
 BUDGETS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.3, 1.6, 2.0)
 """Points that may be lost on validation images; one policy of every method is chosen for each."""
@@ -64,14 +64,4 @@ def adaptive_recipe(given: Mapping[str, Any]) -> AdaptiveRecipe:
 
     Raises UserError for an option that means nothing here.
     """
-    asked = {name: value for name, value in given.items() if value not in (None, ())}
-    for name in asked:
-        if name not in _TAKEN:
-            raise UserError(f"--{name.replace('_', '-')} means nothing to reproduce adaptive")
-    if "network" in asked:
-        asked["networks"] = (asked.pop("network"),)
-    if "epochs" in asked:
-        if not str(asked["epochs"]).isdigit():
-            raise UserError(f"--epochs {asked['epochs']}: reproduce adaptive takes one number")
-        asked["epochs"] = int(asked["epochs"])
-    return AdaptiveRecipe(**asked)
+    return AdaptiveRecipe(**settings_of(given, _TAKEN, "adaptive"))

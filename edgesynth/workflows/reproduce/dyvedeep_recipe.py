@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from edgesynth.core.errors import UserError
 from edgesynth.tasks.training import TrainingPlan
+from edgesynth.workflows.reproduce.plain_recipe import settings_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,17 +67,9 @@ def effort_recipe(given: Mapping[str, Any]) -> EffortRecipe:
 
     Raises UserError for an option that means nothing here.
     """
-    asked = {name: value for name, value in given.items() if value not in (None, ())}
-    for name in asked:
-        if name not in _TAKEN:
-            raise UserError(f"--{name.replace('_', '-')} means nothing to reproduce dyvedeep")
-    if "network" in asked:
-        asked["networks"] = (asked.pop("network"),)
+    asked = settings_of(given, _TAKEN, "dyvedeep")
+    if "networks" in asked:
         asked.setdefault("compressed", "")
-    elif "compressed" in asked and asked["compressed"] == "none":
+    elif asked.get("compressed") == "none":
         asked["compressed"] = ""
-    if "epochs" in asked:
-        if not str(asked["epochs"]).isdigit():
-            raise UserError(f"--epochs {asked['epochs']}: reproduce dyvedeep takes one number")
-        asked["epochs"] = int(asked["epochs"])
     return EffortRecipe(**asked)

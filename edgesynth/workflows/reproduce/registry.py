@@ -15,6 +15,7 @@ def paper_named(name: str) -> Paper:
     Raises UserError with the nearest name.
     """
     if name not in PAPERS:
-        known = [*PAPERS, "ferminets", "adaptive"]  # which have no lineages, and run apart
+        apart = ("ferminets", "adaptive", "dyvedeep")  # have no lineages
+        known = [*PAPERS, *apart]
         raise UserError(f'no paper "{name}" to reproduce; {nearest(name, known)}')
     return PAPERS[name]
