@@ -17,7 +17,7 @@ from PIL import Image
 from edgesynth.cli.main import cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/board.md", "docker/README.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/board.md", "docker/README.md", "examples/README.md")
 NETWORK = """
 from torch import nn
 
