@@ -10,8 +10,9 @@ import msgspec
 
 LEVELS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
 """Points below the ancestor at which sizes are compared."""
-SAME_SIZE = 0.01
-"""Budgets are met to within half a percent, so that sizes this close are no difference."""
+SAME_SIZE = 0.025
+"""Budgets are met to within half a percent by ranking and to within 2.5 by drawing, so that sizes
+this close are no difference."""
 
 
 class Point(NamedTuple):
