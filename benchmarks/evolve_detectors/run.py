@@ -24,7 +24,7 @@ from edgesynth_rt.files import write_json
 
 NETWORKS = {
     "yolov2": "yolov2:width=0.25,stride=16",
-    "detectnet": "detectnet:width=0.25,batch_norm=true,lrn=false,coverage_loss=bce,dropout=0",
+    "detectnet": "detectnet:width=0.5,batch_norm=true,lrn=false,coverage_loss=bce,dropout=0",
 }
 
 
