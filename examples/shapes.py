@@ -1,4 +1,4 @@
-"""A network and a data set of one's own, as edgesynth takes them: two functions without arguments.
+"""A network and a data set of one's own, as edgesynth takes them: two functions.
 
 `network` makes a residual network with depthwise convolutions and a concatenation; `data` draws
 noisy circles, squares and crosses. See README.md in this folder for the commands.

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from test_readme import ROOT, commands, words
+from test_readme import ROOT, commands, run_in
 
 
 @pytest.mark.slow
 def test_the_commands_of_the_example_are_run(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path, dirs_exist_ok=True)
     for command in commands("examples/README.md"):
-        done = subprocess.run(
-            [sys.executable, "-m", "edgesynth.cli.main", *words(command)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_in(tmp_path, command)
         assert done.returncode == 0, (command, done.stderr)
     cost = json.loads((tmp_path / "small.bundle" / "manifest.json").read_text())["cost"]
     assert cost["params"] <= 1500

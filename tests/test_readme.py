@@ -42,6 +42,17 @@ def words(command: str) -> list[str]:
     return shlex.split(command, comments=True)[1:]
 
 
+def run_in(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user in `folder` gives it."""
+    return subprocess.run(
+        [sys.executable, "-m", "edgesynth.cli.main", *words(command)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("command", [c for page in PAGES for c in commands(page)])
 def test_a_written_command_is_understood(command: str) -> None:
     name, *arguments = words(command)
@@ -84,13 +95,7 @@ def test_the_commands_on_ones_own_network_are_run(tmp_path: Path) -> None:
     ]
     assert len(own) == 6
     for command in own:
-        done = subprocess.run(
-            [sys.executable, "-m", "edgesynth.cli.main", *words(command)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_in(tmp_path, command)
         # evolve may end with 1: on 48 images a bound on accuracy is a matter of luck
         allowed = {0, 1} if words(command)[0] == "evolve" else {0}
         assert done.returncode in allowed, (command, done.stderr)

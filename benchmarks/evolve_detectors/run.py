@@ -5,7 +5,7 @@ ancestor itself, and the ancestor trained on for as many epochs as the lineage h
 alone gains points on a data set that is made up without end.
 
     OMP_NUM_THREADS=1 python benchmarks/evolve_detectors/run.py --network yolov2 --folder yolo \\
-        --out benchmarks/results/evolve_yolov2.json
+        --data fashion-detection@6000 --epochs 3 --out benchmarks/results/evolve_yolov2.json
 
 Networks stay in --folder; what is there is not made again.
 """

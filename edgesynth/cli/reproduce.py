@@ -9,7 +9,7 @@ import rich_click as click
 
 from edgesynth.cli.common import Output, output_options, seed_option
 from edgesynth.cli.recipe import recipe_of, recipe_options
-from edgesynth.cli.reproduction import run_without_lineages, show_checks
+from edgesynth.cli.reproduction import run_apart, run_without_lineages, show_checks
 from edgesynth.cli.searches import (
     refuse_search_options,
     search_options,
@@ -89,18 +89,14 @@ def _ferminets(options: dict[str, Any], output: Output) -> int:
     """Searches have no generations and no lineages, so they run apart."""
     from edgesynth.workflows.reproduce.ferminets import reproduce_ferminets
 
-    first = options["seed"]
-    document = reproduce_ferminets(
-        options["data"],
-        options["out"],
-        seeds=range(first, first + options["seeds"]),
+    return run_apart(
+        options,
+        output,
+        reproduce_ferminets,
+        show_searches,
         searches=options["rivals"],
-        workers=options["workers"],
         recipe=search_recipe(options),
-        progress=output.progress,
     )
-    output.result(document, lambda console: show_searches(document, console))
-    return 0 if document["holds"] else 1
 
 
 def _adaptive(options: dict[str, Any], output: Output) -> int:

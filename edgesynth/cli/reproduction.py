@@ -35,14 +35,26 @@ def run_without_lineages(
 ) -> int:
     """Reproduce a paper that has no generations and no rivals; the exit code."""
     recipe = recipe_of(_recipe_without_lineages(options))
+    return run_apart(options, output, reproduce, show, recipe=recipe)
+
+
+def run_apart(
+    options: dict[str, Any],
+    output: Output,
+    reproduce: Callable[..., dict[str, Any]],
+    show: Callable[[dict[str, Any], Console], None],
+    **own: object,
+) -> int:
+    """Call `reproduce` with the options of every paper and with `own`, and show its document; the
+    exit code."""
     first = options["seed"]
     document = reproduce(
         options["data"],
         options["out"],
         seeds=range(first, first + options["seeds"]),
         workers=options["workers"],
-        recipe=recipe,
         progress=output.progress,
+        **own,
     )
     output.result(document, lambda console: show(document, console))
     return 0 if document["holds"] else 1

@@ -42,4 +42,4 @@ def provenance_section(document: Document, doubts: Sequence[str] = ()) -> Sectio
 
 
 def _text(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

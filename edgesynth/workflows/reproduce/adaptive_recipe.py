@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from edgesynth.dynamic.training import ExitPlan
 from edgesynth.tasks.training import TrainingPlan
-from edgesynth.workflows.reproduce.plain_recipe import settings_of
+from edgesynth.workflows.reproduce.recipe_settings import document_of, settings_of
 
 BUDGETS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.3, 1.6, 2.0)
 """Points that may be lost on validation images; one policy of every method is chosen for each."""
@@ -51,8 +51,7 @@ class AdaptiveRecipe:
 
     def document(self) -> dict[str, object]:
         """The recipe as JSON data."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        return document_of(self)
 
 
 _TAKEN = ("network", "ancestor_epochs", "epochs", "batch", "learning_rate", "augment", "distill",

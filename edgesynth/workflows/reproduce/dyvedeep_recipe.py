@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from edgesynth.tasks.training import TrainingPlan
-from edgesynth.workflows.reproduce.plain_recipe import settings_of
+from edgesynth.workflows.reproduce.recipe_settings import document_of, settings_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +54,7 @@ class EffortRecipe:
 
     def document(self) -> dict[str, object]:
         """The recipe as JSON data."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        return document_of(self)
 
 
 _TAKEN = ("network", "compressed", "ancestor_epochs", "epochs", "batch", "learning_rate",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from edgesynth.synthesis.environment import parse_environment
 from edgesynth.synthesis.genome import Genome
 from edgesynth.synthesis.stress import parse_stress
 from edgesynth.tasks.augmentation import parse_augmentation
+from edgesynth.workflows.reproduce.recipe_settings import document_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,5 +73,4 @@ class Recipe:
 
     def document(self) -> dict[str, object]:
         """The recipe as JSON data."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        return document_of(self)
