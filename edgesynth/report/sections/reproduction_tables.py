@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgesynth.core.equal_accuracy import is_larger
+from edgesynth.core.equal_accuracy import SAME_SIZE, is_larger
 from edgesynth.core.reproduction import Spread, Summary
 from edgesynth.report import numbers
 from edgesynth.report.blocks import Block, Cell, Column, Table, Tone, plain_cells
@@ -63,7 +63,7 @@ def equal_accuracy_table(document: Mapping[str, Any]) -> Table:
     caption = (
         "Read off each rival's curve of size and mean test accuracy, straight over the logarithm "
         "of the size; nothing below the smallest network. At most 1 in the last column, to within "
-        "1 %: edgesynth is at least as small as the best baseline."
+        f"{100 * SAME_SIZE:g} %: edgesynth is at least as small as the best baseline."
     )
     return Table(columns, rows, caption=caption)
 
