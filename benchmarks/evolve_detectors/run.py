@@ -6,6 +6,9 @@ alone gains points on a data set that is made up without end.
 
     OMP_NUM_THREADS=1 python benchmarks/evolve_detectors/run.py --network yolov2 --folder yolo \\
         --data fashion-detection@6000 --epochs 3 --out benchmarks/results/evolve_yolov2.json
+    OMP_NUM_THREADS=1 python benchmarks/evolve_detectors/run.py --network detectnet \\
+        --folder detectnet --data fashion-detection@3000 --ancestor-epochs 6 --epochs 4 \\
+        --out benchmarks/results/evolve_detectnet.json
 
 Networks stay in --folder; what is there is not made again.
 """
