@@ -35,7 +35,7 @@ METHODS = ("exits", "cascade", "effort")
     type=click.Choice(["operations", "time"]),
     default="operations",
     show_default=True,
-    help="Of effort: operations of a scalar machine, or work of the compiled operator's vectors.",
+    help="Of effort: operations of a scalar machine, or work of the compiled operator.",
 )
 @click.option("--force", is_flag=True, help="Replace --out if it holds an adaptation.")
 @seed_option

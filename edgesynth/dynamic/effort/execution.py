@@ -13,6 +13,7 @@ from torch.nn import functional
 from edgesynth.core.errors import MissingError
 from edgesynth.dynamic.effort.exact import exact_operations
 from edgesynth.dynamic.effort.knobs import Knobs, Tally
+from edgesynth.dynamic.effort.work import work_of
 from edgesynth.operators.effort_cpu import CpuEffortConv
 from edgesynth.operators.effort_reference import check_operations, effort_conv
 from edgesynth.operators.effort_spec import EFFORT_CONV, EXACT
@@ -103,18 +104,24 @@ class EffortModule(nn.Module):
         y, counts = self._compiled.run(x, self.knobs.level, counts=self.tally is not None)
         if counts is None:
             return y, Tally()
-        _, per_group, height, width = self.layer.weights.shape
+        filters, per_group, height, width = self.layer.weights.shape
         dense = y.numel() * per_group * height * width
+        checks = check_operations(self.attributes, self.knobs.level, tuple(y.shape), counts.filled)
         tally = Tally(
             dense=dense,
             products=counts.products,
-            checks=check_operations(
-                self.attributes, self.knobs.level, tuple(y.shape), counts.filled
-            ),
+            checks=checks,
             nonzero=counts.nonzero,
             inputs=x.numel(),
             executed=counts.executed,
-            deciding=self.knobs.deciding * y.numel(),
+            work=work_of(
+                self.knobs,
+                filters // self.layer.geometry["group"],
+                counts,
+                checks=checks,
+                inputs=x.numel(),
+                outputs=y.numel(),
+            ),
             filled=counts.filled,
             predicted=counts.predicted,
         )
@@ -138,5 +145,6 @@ class EffortModule(nn.Module):
             nonzero=counts.products,
             inputs=x.numel(),
             executed=counts.products,
+            work=counts.products,
         )
         return y, tally

@@ -11,10 +11,6 @@ import numpy.typing as npt
 
 from edgesynth.operators.effort_spec import EXACT, OFF, PREDICTED
 
-_LANES = 8
-_PREDICTING, _SAMPLING = 100, 150
-"""Multiply-accumulates that take as long as what vectors do besides, per output of the layer; from
-`benchmarks/effort_cpu` on an AMD EPYC 7003."""
 KNOBS = ("SPET", "SFMA", "SDSS", "effort")
 """The paper's three, and the number of channels that are added up."""
 NAMES = {OFF: "off", EXACT: "exact", PREDICTED: "predicted"}
@@ -70,12 +66,6 @@ class Knobs:
         """Of the run-time effort."""
         return int(self.channels is not None)
 
-    @property
-    def deciding(self) -> int:
-        """Of `Tally.deciding`, per output of the layer."""
-        predicts, samples = self.saturation == PREDICTED, self.sample_period > 1
-        return _PREDICTING * predicts + _SAMPLING * samples
-
     def document(self) -> Mapping[str, Any]:
         """JSON data: the knobs that are on."""
         found: dict[str, Any] = {}
@@ -112,8 +102,8 @@ class Tally:
     """Numbers that a machine which skips zeros looks at, once each."""
     executed: int = 0
     """Multiply-accumulates by vectors, as the compiled operator does them."""
-    deciding: int = 0
-    """What vectors do for knobs besides multiplying, in multiply-accumulates that take as long."""
+    work: int = 0
+    """What the compiled operator does, see `work.work_of`."""
     filled: int = 0
     predicted: int = 0
 
@@ -126,12 +116,6 @@ class Tally:
     def operations(self) -> int:
         """All that were done, deciding included."""
         return self.products + self.checks
-
-    @property
-    def work(self) -> int:
-        """What the compiled operator does, whose vectors save only what all of their lanes agree
-        on: multiply-accumulates, what decides by vectors too, and what goes with that."""
-        return self.executed + self.checks // _LANES + self.deciding
 
     @property
     def with_zeros_skipped(self) -> int:

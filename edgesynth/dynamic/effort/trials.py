@@ -16,7 +16,7 @@ from edgesynth.dynamic.effort.layers import EffortNetwork
 
 OPERATIONS, TIME = "operations", "time"
 """What is to fall: operations of a machine that decides output by output, or the work of the
-compiled operator, whose vectors decide together."""
+compiled operator, whose vectors decide together and which skips zeros."""
 _BATCH = 64
 
 
@@ -26,15 +26,17 @@ class Trial:
 
     layer: str
     change: Change
+    before: Tally
+    """Of the layer without knobs."""
     tally: Tally
-    """Of the layer."""
+    """With this one."""
     images: int
     divergence: float
     """Mean Kullback-Leibler divergence of the network's answers from those without knobs."""
 
     def saved(self, objective: str) -> int:
         """Of the objective, by the layer, per image; below 0 where deciding costs more."""
-        return (self.tally.dense - cost_of(self.tally, objective)) // self.images
+        return (cost_of(self.before, objective) - cost_of(self.tally, objective)) // self.images
 
 
 def cost_of(tally: Tally, objective: str) -> int:
@@ -46,6 +48,18 @@ def answers(network: EffortNetwork, inputs: torch.Tensor) -> torch.Tensor:
     """The network's outputs, in batches."""
     with torch.inference_mode():
         return torch.cat([network.module(part) for part in inputs.split(_BATCH)])
+
+
+def counted(network: EffortNetwork, inputs: torch.Tensor) -> tuple[torch.Tensor, dict[str, Tally]]:
+    """The network's outputs, and what every layer did for them."""
+    tallies = {name: Tally() for name in network.modules}
+    for name, module in network.modules.items():
+        module.tally = tallies[name]
+    try:
+        return answers(network, inputs), tallies
+    finally:
+        for module in network.modules.values():
+            module.tally = None
 
 
 def try_settings(
@@ -62,11 +76,12 @@ def try_settings(
     for name, module in network.modules.items():
         module.order = channel_order(module.layer, seen[name])
     expected = functional.log_softmax(answers(network, inputs), dim=1)
+    _, before = counted(network, inputs)
     trials = []
     with progress.track("try knobs alone", len(network.modules)) as task:
         for name, module in network.modules.items():
             for change in changes(module, seen[name]):
-                trials.append(_try(network, name, change, inputs, expected))
+                trials.append(_try(network, name, change, inputs, expected, before[name]))
             task.advance(note=name)
     return trials
 
@@ -77,6 +92,7 @@ def _try(
     change: Change,
     inputs: torch.Tensor,
     expected: torch.Tensor,
+    before: Tally,
 ) -> Trial:
     module = network.modules[name]
     module.set(change[1])
@@ -87,7 +103,7 @@ def _try(
         module.tally = None
         module.set(Knobs())
     moved = functional.kl_div(found, expected, reduction="batchmean", log_target=True)
-    return Trial(name, change, tally, len(inputs), max(0.0, float(moved)))
+    return Trial(name, change, before, tally, len(inputs), max(0.0, float(moved)))
 
 
 def _seen(network: EffortNetwork, inputs: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -23,12 +23,19 @@ from edgesynth.core.progress import Progress, Silent
 from edgesynth.dynamic.effort.candidates import merge
 from edgesynth.dynamic.effort.knobs import KNOBS, Knobs, Tally
 from edgesynth.dynamic.effort.layers import EffortNetwork
-from edgesynth.dynamic.effort.trials import OPERATIONS, TIME, Trial, answers, cost_of, try_settings
+from edgesynth.dynamic.effort.trials import (
+    OPERATIONS,
+    TIME,
+    Trial,
+    cost_of,
+    counted,
+    try_settings,
+)
 
 LEAST_GAIN = 0.005
 """Of the network's operations, by which a setting must lower them to stay."""
-LEAST_OF_LAYER = {TIME: 0.2}
-"""Of the layer's own work: what saves less is eaten up by what vectors do besides multiplying."""
+LEAST_OF_LAYER = {TIME: 0.05}
+"""Of the layer's own work: less than that is not worth what it may lose."""
 _NOTHING_MOVES = 1e-7
 """Divergence below which a setting counts as harmless."""
 _FIRST = 500
@@ -91,14 +98,7 @@ class Tuned:
 
 def judge(network: EffortNetwork, inputs: torch.Tensor, labels: npt.NDArray[np.int64]) -> Judged:
     """Accuracy and operations with the knobs as they are."""
-    tallies = {name: Tally() for name in network.modules}
-    for name, module in network.modules.items():
-        module.tally = tallies[name]
-    try:
-        logits = answers(network, inputs)
-    finally:
-        for module in network.modules.values():
-            module.tally = None
+    logits, tallies = counted(network, inputs)
     right = logits.argmax(dim=1).numpy() == labels
     return Judged(float(right.mean()), right, tallies, logits)
 
@@ -199,7 +199,9 @@ def _worth_judging(
     rest."""
     least = LEAST_OF_LAYER.get(objective, 0.0)
     saving = [
-        each for each in trials if each.saved(objective) > least * each.tally.dense / each.images
+        each
+        for each in trials
+        if each.saved(objective) > least * cost_of(each.before, objective) / each.images
     ]
     kept = [each for each in saving if not any(_beats(one, each, objective) for one in saving)]
     reasons = [

@@ -15,12 +15,12 @@ class EffortRecipe:
     """Which networks get knobs, how they are trained before that, and how knobs are judged."""
 
     networks: tuple[str, ...] = (
-        "alexnet:width=0.125,lrn=false,dropout=0.1",
-        "overfeat:width=0.0625,dropout=0.1",
-        "vgg16:width=0.125,batch_norm=true,dropout=0.1",
+        "alexnet:width=0.25,lrn=false,dropout=0.1",
+        "overfeat:width=0.125,dropout=0.1",
+        "vgg16:width=0.25,batch_norm=true,dropout=0.1",
     )
     """Of the zoo, or trained `.edgenet` folders."""
-    compressed: str = "alexnet:width=0.125,lrn=false,dropout=0.1"
+    compressed: str = "alexnet:width=0.25,lrn=false,dropout=0.1"
     """Evolved to fewer channels, then given knobs too; or a run folder of `evolve`, or a
     `.edgenet`, which is taken as it is. Empty for none."""
     environment: str = "params=0.6"

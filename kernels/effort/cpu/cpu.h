@@ -3,9 +3,9 @@
 // has.
 //
 // An output is what edgesynth/operators/effort_spec.py says. What is saved is saved for 16
-// neighbouring outputs of a filter at once, or where few of them are left for each by itself
-// (dots.h), whose sum is then added in another order. Exact saturation changes no bit, and neither
-// does leaving out numbers that are zero where no other knob is on.
+// neighbouring outputs of a filter at once (tile.h), or where few of them are left for each by
+// itself (dots.h), or, of zeros, for all filters of a group at once (nonzero.h). The sums of the
+// latter two are added in another order. Exact saturation changes no bit.
 #pragma once
 
 #include <cstdint>
@@ -34,9 +34,10 @@ EffortCpuConv* MakeEffortCpuConv(ConvShape const& shape, EffortAttributes const&
                                  EffortKnobs const& knobs);
 void FreeEffortCpuConv(EffortCpuConv* layer);
 
-// y (N, M, P, Q) from x (N, C, height, width) at a level of effort. `skips_zeros`: columns whose 16
-// inputs are all zero are left out. `counts` may be null, which is faster. False where the extents
-// do not fit the layer.
+// y (N, M, P, Q) from x (N, C, height, width) at a level of effort. `skips_zeros`: inputs that are
+// zero are left out; where the layer saturates or samples, or a group has few filters, or a sample
+// few zeros, only columns whose 16 inputs are all zero. `counts` may be null, which is faster.
+// False where the extents do not fit the layer.
 bool RunEffortCpuConv(EffortCpuConv const& layer, float const* x, int32_t samples, int32_t height,
                       int32_t width, int32_t effort, bool skips_zeros, float* y,
                       EffortCpuCounts* counts);

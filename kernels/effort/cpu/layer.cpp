@@ -50,6 +50,7 @@ EffortCpuConv* MakeEffortCpuConv(ConvShape const& shape, EffortAttributes const&
         TakeFilter(attributes, filter, layer);
     }
     MakeParts(layer);
+    MakeNonzero(layer);
     return layer;
 }
 

@@ -5,6 +5,7 @@
 
 #include "effort/cpu/cpu.h"
 #include "effort/cpu/dots.h"
+#include "effort/cpu/nonzero.h"
 
 namespace edgesynth {
 
@@ -21,6 +22,7 @@ class EffortCpuConv {
     std::vector<int32_t> order, levels;
     std::vector<int32_t> settled;      // channels after which the filter has no positive weight
     std::vector<EffortCpuPart> parts;  // for single outputs; may be none
+    EffortCpuNonzero nonzero;          // for skipped zeros
 
     float const* Weights(int64_t filter) const { return weights.data() + filter * row; }
 };

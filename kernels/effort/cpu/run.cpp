@@ -220,6 +220,17 @@ void RunPhase(EffortCpuRun const& run, int32_t const (&phase)[2], EffortCpuCount
     }
 }
 
+// Each sample without its zeros, where it has enough of them.
+void RunSamples(EffortCpuRun run, EffortCpuCounts* counts) {
+    int32_t const samples = run.shape.samples;
+    run.shape.samples = 1;
+    for (int32_t sample = 0; sample < samples; ++sample) {
+        if (!RunNonzero(run, counts)) RunPhase(run, {0, 0}, counts);
+        run.x += run.shape.channels * run.plane;
+        run.y += int64_t{run.shape.filters} * run.rows * run.columns;
+    }
+}
+
 }  // namespace
 
 bool RunEffortCpuConv(EffortCpuConv const& layer, float const* x, int32_t samples, int32_t height,
@@ -259,6 +270,10 @@ bool RunEffortCpuConv(EffortCpuConv const& layer, float const* x, int32_t sample
     for (size_t i = 0; i < layer.parts.size(); ++i) {
         PackPart(layer, layer.parts[i], run.x, samples, run.plane, run.added, &packed[i]);
         run.parts[i] = packed[i].data();
+    }
+    if (skips_zeros && layer.nonzero.chunks > 0) {
+        RunSamples(run, counts);
+        return true;
     }
     RunPhase(run, {0, 0}, counts);
     if (period == 1) return true;

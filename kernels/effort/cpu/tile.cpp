@@ -35,9 +35,9 @@ struct Multiplication<0> {
 EffortCpuTile::EffortCpuTile(EffortCpuRun const& run)
     : run_(run), layer_(run.layer), capacity_(std::max(kColumnsTogether, run.layer.window)) {
     size_t const filters = static_cast<size_t>(run_.shape.filters / run_.shape.group);
-    columns_.resize(static_cast<size_t>(capacity_ + layer_.window) * kLanes);
+    columns_.Resize(static_cast<size_t>(capacity_ + layer_.window) * kLanes);
     places_.resize(static_cast<size_t>(capacity_ + layer_.window));
-    sums_.resize(filters * kLanes);
+    sums_.Resize(filters * kLanes);
     needed_.resize(filters);
     predicted_.resize(filters);
     left_.resize(filters);
@@ -94,7 +94,7 @@ void EffortCpuTile::ChooseFilters(EffortCpuPlace const& place) {
         (IsFew(needed) ? few_ : alive_).push_back(f);
         needed_[at] = left_[at] = needed;
         predicted_[at] = 0;
-        std::fill_n(sums_.begin() + int64_t{f} * kLanes, kLanes, 0.0f);
+        std::fill_n(sums_.data() + int64_t{f} * kLanes, kLanes, 0.0f);
     }
     LeaveFew();
 }

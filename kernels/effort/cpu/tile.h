@@ -70,10 +70,10 @@ class EffortCpuTile {
     EffortCpuRun const& run_;
     EffortCpuConv const& layer_;
     int capacity_;
-    std::vector<float> columns_;                // [capacity][kLanes]
+    Aligned columns_;                           // [capacity][kLanes]
     std::vector<int32_t> places_;               // of their weights
     int filled_ = 0;                            // columns
-    std::vector<float> sums_;                   // [filters of the group][kLanes]
+    Aligned sums_;                              // [filters of the group][kLanes]
     std::vector<int32_t> alive_;                // filters that still need columns
     std::vector<int32_t> few_;                  // filters that need them for a few lanes only
     std::vector<int32_t> wanted_;               // filters with an output to compute

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #if defined(__AVX__)
 #include <immintrin.h>
@@ -25,20 +26,42 @@ inline Float8 Load8(float const* from) {
 }
 inline void Store8(Float8 const& value, float* to) { std::memcpy(to, &value, sizeof(value)); }
 
-// Of 16 masks, one bit each.
+// Numbers, 0 at first, the first of which lies where vectors may: those that cross a line of the
+// cache take twice as long.
+class Aligned {
+  public:
+    Aligned() = default;
+    Aligned(Aligned const&) = delete;
+    Aligned& operator=(Aligned const&) = delete;
+
+    void Resize(size_t size) {
+        numbers_.assign(size + 7, 0.0f);
+        size_t const behind = reinterpret_cast<uintptr_t>(numbers_.data()) % sizeof(Float8);
+        first_ = (sizeof(Float8) - behind) % sizeof(Float8) / sizeof(float);
+    }
+    float* data() { return numbers_.data() + first_; }
+    float const* data() const { return numbers_.data() + first_; }
+
+  private:
+    std::vector<float> numbers_;
+    size_t first_ = 0;
+};
+
+// Of eight masks, one bit each.
+inline uint32_t BitsOf(Int8 const& masks) {
+#if defined(__AVX__)
+    __m256 lanes;
+    std::memcpy(&lanes, &masks, sizeof(lanes));
+    return static_cast<uint32_t>(_mm256_movemask_ps(lanes));
+#else
+    uint32_t bits = 0;
+    for (int k = 0; k < 8; ++k) bits |= (static_cast<uint32_t>(masks[k]) & 1u) << k;
+    return bits;
+#endif
+}
 inline uint32_t BitsOf(Int8 const (&masks)[kVectors]) {
     uint32_t bits = 0;
-    for (int i = 0; i < kVectors; ++i) {
-#if defined(__AVX__)
-        __m256 lanes;
-        std::memcpy(&lanes, &masks[i], sizeof(lanes));
-        bits |= static_cast<uint32_t>(_mm256_movemask_ps(lanes)) << (8 * i);
-#else
-        for (int k = 0; k < 8; ++k) {
-            bits |= (static_cast<uint32_t>(masks[i][k]) & 1u) << (8 * i + k);
-        }
-#endif
-    }
+    for (int i = 0; i < kVectors; ++i) bits |= BitsOf(masks[i]) << (8 * i);
     return bits;
 }
 
