@@ -6,10 +6,8 @@ best that each finds is trained fully in the same way.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -40,6 +38,7 @@ from edgesynth.workflows.generate import GenerationPlan, generate
 from edgesynth.workflows.generated import FamilyPlan, generate_from
 from edgesynth.workflows.reproduce.judging import latencies_ms, onnx_bytes
 from edgesynth.workflows.reproduce.paper import Quote
+from edgesynth.workflows.reproduce.results import open_results, run_all
 from edgesynth.workflows.train import train
 from edgesynth_rt.files import read_json, write_json
 
@@ -168,16 +167,9 @@ def reproduce_ferminets(
     """
     recipe, progress = recipe or SearchRecipe(), progress or Silent()
     chosen, missing = _chosen(searches)
-    _settle(out, {"paper": NAME, "data": data, "recipe": recipe.document()})
+    open_results(out, {"paper": NAME, "data": data, "recipe": recipe.document()})
     works = [_Work(data, out, recipe, seed, chosen) for seed in seeds]
-    if workers == 1 or len(works) == 1:
-        for work in works:
-            _run_seed(work, progress)
-    else:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(works)), context) as pool:
-            for future in [pool.submit(_run_seed, work, None) for work in works]:
-                future.result()
+    run_all(works, _run_seed, workers, progress)
     document = _document(out, data, recipe, missing)
     write_json(str(out / "result.json"), document)
     write_search_page(document, out / "report.html")
@@ -202,19 +194,6 @@ def _chosen(asked: Sequence[str]) -> tuple[tuple[str, ...], list[dict[str, str]]
             chosen = tuple(name for name in chosen if name != "tpe")
             return chosen, [{"rival": "tpe", "reason": str(error)}]
     return chosen, []
-
-
-def _settle(out: Path, settings: dict[str, Any]) -> None:
-    """Keep the settings of a new folder; refuse those of another."""
-    place = out / "settings.json"
-    now = msgspec.to_builtins(settings)
-    if not place.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(str(place), now)
-        return
-    before = read_json(str(place), "settings")
-    if before != msgspec.json.decode(msgspec.json.encode(now)):
-        raise UserError(f"{out} holds results of other settings; choose another --out")
 
 
 def _run_seed(work: _Work, progress: Progress | None) -> None:
@@ -365,7 +344,7 @@ def _document(
         "paper": {"name": NAME, "title": QUOTES[0].title, "arxiv": QUOTES[0].arxiv},
         "data": data,
         "command": command_line(),
-        "settings": replace(recipe).document(),
+        "settings": recipe.document(),
         "versions": versions("torch", "numpy", "onnxruntime", "optuna"),
         "seeds": sorted({row.seed for row in rows}),
         "not_run": missing,
