@@ -21,6 +21,7 @@ from edgesynth.dynamic.effort.layers import EffortNetwork, with_knobs
 from edgesynth.dynamic.effort.settings import restore, settings_of
 from edgesynth.dynamic.effort.tuner import TIME, judge, loss_bound, tune
 from edgesynth.operators.backends import native
+from edgesynth.operators.effort_cpu import CpuEffortConv
 from edgesynth.operators.effort_spec import EXACT, PREDICTED
 from kernel_builds import build
 
@@ -34,14 +35,19 @@ def compiled() -> None:
 
 
 @st.composite
-def layers(draw: st.DrawFn) -> tuple[EffortModule, torch.Tensor]:
-    """A convolution with ReLU of any geometry, and an input that is not negative."""
+def layers(
+    draw: st.DrawFn, channels: int = 5, filters: tuple[int, int] = (1, 8)
+) -> tuple[EffortModule, torch.Tensor]:
+    """A convolution with ReLU of any geometry, and an input of which half is 0, none negative.
+
+    channels: of a group, at most; filters: of a group.
+    """
     group = draw(st.integers(1, 3))
     kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     module = nn.Sequential(
         nn.Conv2d(
-            group * draw(st.integers(2, 5)),
-            group * draw(st.integers(1, 8)),
+            group * draw(st.integers(2, channels)),
+            group * draw(st.integers(*filters)),
             kernel,
             stride=draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
             padding=draw(st.tuples(st.integers(0, 2), st.integers(0, 2))),
@@ -95,6 +101,22 @@ def test_the_compiled_operator_counts_what_the_reference_counts(
     torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-4)
     for name in ("dense", "products", "checks"):
         assert getattr(counted, name) == getattr(tally, name), name
+
+
+@settings(max_examples=30, deadline=None)
+@given(layers(channels=40, filters=(16, 120)), st.integers(0, 1))
+def test_zeros_left_out_change_nothing(
+    drawn: tuple[EffortModule, torch.Tensor], level: int
+) -> None:
+    """By this machine's own vectors: the kernels' tests are compiled for any machine."""
+    module, x = drawn
+    module.set(Knobs(channels=module.layer.channels - 1))
+    operator = CpuEffortConv(module.attributes)
+    all_of_it, _ = operator.run(x, level)
+    y, counts = operator.run(x, level, skips_zeros=True, counts=True)
+    torch.testing.assert_close(y, all_of_it, rtol=1e-4, atol=1e-4)
+    assert counts is not None and counts.executed == counts.nonzero < counts.products
+    assert torch.equal(operator.run(x[1:], level, skips_zeros=True)[0], y[1:])
 
 
 def test_a_scalar_machine_in_exact_mode_stops_where_the_sum_cannot_rise() -> None:
