@@ -120,6 +120,7 @@ class _Compiled:
 
     def __init__(self, effort: EffortNetwork) -> None:
         self.effort = effort
+        self.pools = [m for m in effort.module.modules() if isinstance(m, nn.MaxPool2d)]
         self.knobs, self.skips_zeros = True, False
 
     def __enter__(self) -> _Compiled:
@@ -128,10 +129,12 @@ class _Compiled:
             off = Knobs().attributes(module.layer.channels)
             dense = CpuEffortConv({**module.attributes, **off})
             vars(module)["forward"] = self._forward(tuned, dense, module.knobs.level)
+        for pool in self.pools:
+            vars(pool)["forward"] = _channels_last(pool.forward)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for module in self.effort.modules.values():
+        for module in (*self.effort.modules.values(), *self.pools):
             del vars(module)["forward"]
 
     def _forward(self, tuned: CpuEffortConv, dense: CpuEffortConv, level: int) -> Run:
@@ -144,6 +147,11 @@ class _Compiled:
     def run(self, x: torch.Tensor, *, knobs: bool, skips_zeros: bool) -> Any:
         self.knobs, self.skips_zeros = knobs, skips_zeros
         return self.effort.module(x)
+
+
+def _channels_last(pool: Run) -> Run:
+    """Of 24 maps of 48 by 48 that takes torch a tenth of the time."""
+    return lambda x: pool(x.to(memory_format=torch.channels_last)).contiguous()
 
 
 class _Plain(nn.Module):
