@@ -188,7 +188,7 @@ class Worker {
         int32_t const filter = pixels_.group * per_group + first;
         int64_t const map = int64_t{run_.rows} * run_.columns;
         bool const relu = layer_.activation == Activation::kRelu;
-        for (int32_t f = 0; f < std::min(kRow, per_group - first); ++f) {
+        for (int32_t f = 0; f < std::min(int32_t{kRow}, per_group - first); ++f) {
             float* const y = run_.y + (filter + f) * map + pixels_.first;
             float const bias = layer_.bias[static_cast<size_t>(filter + f)];
             float const* const sums = sums_.data() + f;
@@ -200,8 +200,8 @@ class Worker {
     }
 
     void Count(EffortCpuCounts* counts) const {
-        int64_t const filters =
-            std::min(kRow, layer_.shape.filters / layer_.shape.group - pixels_.tile * kRow);
+        int64_t const filters = std::min(
+            int32_t{kRow}, layer_.shape.filters / layer_.shape.group - pixels_.tile * kRow);
         counts->products += filters * pixels_.count * run_.added * layer_.window;
         counts->nonzero += filters * multiplied_;
         counts->executed += filters * multiplied_;
