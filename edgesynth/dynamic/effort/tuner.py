@@ -3,10 +3,12 @@
 1. Every setting is tried alone on some calibration images: which operations it saves, and how far
    the network's answers move (mean Kullback-Leibler divergence). What saves nothing, overhead
    included, is rejected here, and what another setting of the knob beats in both.
-2. The rest are taken in the order of operations saved per divergence. Each is judged on all
-   calibration images together with what was taken before. It stays when the accuracy holds, half a
-   standard error on the safe side, and the network's operations fall by at least half a percent.
-   Where one loses too much, bolder ones of that knob and layer are not asked.
+2. A path leads from the network without knobs to one with all that are worth it: in the order of
+   operations saved per divergence each is set beside those before, and stays where the network's
+   operations fall by at least half a percent. It ends where far too much is lost.
+3. All calibration images say how far along the path the accuracy holds, half a standard error on
+   the safe side. So few networks are judged by their accuracy that none can pass by luck: among a
+   hundred that each lose half a point, some seem to lose nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from edgesynth.dynamic.effort.trials import (
     OPERATIONS,
     TIME,
     Trial,
+    answers,
     cost_of,
     counted,
     try_settings,
@@ -38,17 +41,18 @@ LEAST_OF_LAYER = {TIME: 0.05}
 """Of the layer's own work: less than that is not worth what it may lose."""
 _NOTHING_MOVES = 1e-7
 """Divergence below which a setting counts as harmless."""
-_FIRST = 500
+_ON_THE_WAY = 256
+"""Images that lead the path."""
 LOSES, SAVES_NOTHING = "loses too much accuracy", "saves less than 0.5 % beside the others"
 """Reasons why a setting does not stay."""
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """What a setting is judged by."""
+class Step:
+    """A setting that stays on the path, and the layer's knobs from then on."""
 
-    max_loss: float
-    objective: str
+    trial: Trial
+    knobs: Knobs
 
 
 @dataclass(frozen=True)
@@ -136,55 +140,83 @@ def tune(
         module.set(Knobs())
     wanted, rejected = _worth_judging([t for t in trials if t.change[0] in only], objective)
     before = before or judge(network, inputs, labels)
-    taken: dict[str, Knobs] = {}
-    best = before
+    few = slice(0, _ON_THE_WAY)
+    path, left = _path(network, inputs[few], labels[few], wanted, max_loss, objective, progress)
+    held = _longest(network, inputs, labels, before, path, max_loss, progress)
+    set_knobs(network, path[:held])
+    return Tuned(
+        {step.trial.layer: step.knobs for step in path[:held]},
+        before,
+        judge(network, inputs, labels) if held else before,
+        [*rejected, *left, *(_rejection(step.trial, LOSES) for step in path[held:])],
+    )
+
+
+def set_knobs(network: EffortNetwork, steps: Sequence[Step]) -> None:
+    """Of all layers, as they are after these steps of a path."""
+    knobs = {step.trial.layer: step.knobs for step in steps}
+    for name, module in network.modules.items():
+        if module.knobs != knobs.get(name, Knobs()):
+            module.set(knobs.get(name, Knobs()))
+
+
+def _path(
+    network: EffortNetwork,
+    inputs: torch.Tensor,
+    labels: npt.NDArray[np.int64],
+    wanted: Sequence[Trial],
+    max_loss: float,
+    objective: str,
+    progress: Progress,
+) -> tuple[list[Step], list[dict[str, Any]]]:
+    """Settings one after another, and those that save nothing beside the others."""
     order = sorted(
         wanted, key=lambda each: -each.saved(objective) / max(each.divergence, _NOTHING_MOVES)
     )
-    limits: dict[tuple[str, str], float] = {}
+    before = best = judge(network, inputs, labels)
+    path: list[Step] = []
+    rejected = []
     with progress.track("choose knobs", len(order)) as task:
-        for trial in order:
-            knob = (trial.layer, trial.change[0])
+        for i, trial in enumerate(order):
             module = network.modules[trial.layer]
-            old, new = module.knobs, merge(module.knobs, trial.change)
-            if trial.divergence >= limits.get(knob, float("inf")):
-                reason = "a less bold one loses too much"
-            else:
-                module.set(new)
-                asked = Bounds(max_loss, objective)
-                found, reason = _judge_beside(network, inputs, labels, before, best, asked)
-                if reason == LOSES:
-                    limits[knob] = trial.divergence
-            if not reason:
-                taken[trial.layer], best = new, found
-            else:
+            old = module.knobs
+            module.set(merge(old, trial.change))
+            found = judge(network, inputs, labels)
+            if loss_bound(before.right, found.right, -2.0) > max_loss:
+                rejected += [_rejection(each, LOSES) for each in order[i:]]
+                break
+            if found.cost(objective) > (1 - LEAST_GAIN) * best.cost(objective):
                 module.set(old)
-                rejected.append(_rejection(trial, reason))
+                rejected.append(_rejection(trial, SAVES_NOTHING))
+            else:
+                path.append(Step(trial, module.knobs))
+                best = found
             task.advance(note=f"{before.cost(objective) / best.cost(objective):.2f} times less")
-    return Tuned(taken, before, best, rejected)
+    return path, rejected
 
 
-def _judge_beside(
+def _longest(
     network: EffortNetwork,
     inputs: torch.Tensor,
     labels: npt.NDArray[np.int64],
     before: Judged,
-    best: Judged,
-    asked: Bounds,
-) -> tuple[Judged, str]:
-    """The network as it is set now, and why that does not stay; "" where it does.
-
-    Some images are enough to see what is far off.
-    """
-    some = judge(network, inputs[:_FIRST], labels[:_FIRST])
-    if loss_bound(before.right[:_FIRST], some.right, -2.0) > asked.max_loss:
-        return some, LOSES
-    found = some if len(inputs) <= _FIRST else judge(network, inputs, labels)
-    if loss_bound(before.right, found.right, 0.5) > asked.max_loss:
-        return found, LOSES
-    if found.cost(asked.objective) > (1 - LEAST_GAIN) * best.cost(asked.objective):
-        return found, SAVES_NOTHING
-    return found, ""
+    path: Sequence[Step],
+    max_loss: float,
+    progress: Progress,
+) -> int:
+    """Steps after which the accuracy holds, by bisection: the further, the more is lost."""
+    holds, fails = 0, len(path) + 1
+    with progress.track("judge by accuracy", len(path).bit_length()) as task:
+        while fails - holds > 1:
+            steps = (holds + fails) // 2
+            set_knobs(network, path[:steps])
+            right = answers(network, inputs).argmax(dim=1).numpy() == labels
+            if loss_bound(before.right, right, 0.5) > max_loss:
+                fails = steps
+            else:
+                holds = steps
+            task.advance(note=f"{holds} of {len(path)} settings")
+    return holds
 
 
 def _rejection(trial: Trial, reason: str) -> dict[str, Any]:

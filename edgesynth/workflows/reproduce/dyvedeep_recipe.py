@@ -35,7 +35,7 @@ class EffortRecipe:
     augment: str = "none"
     max_loss: float = 0.4
     """Points that may be lost on calibration images: under half a point on others."""
-    images: int = 1200
+    images: int = 4000
     """Of the validation split, for calibration."""
     trial_images: int = 32
     clocked: int = 40
