@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
-import rich_click as click
 
 from edgesynth.cli.main import COMMANDS, EXIT_CODES, cli
 from edgesynth_rt import errors

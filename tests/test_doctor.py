@@ -162,7 +162,7 @@ def test_a_gpu_counts_when_its_driver_answers(root, tmp_path, answer, detail):
         assert gpu.detail == detail
 
 
-NEEDED = ["click", "rich", "rich-click", "msgspec", "markdown-it-py", "mdurl", "pygments"]
+NEEDED = ["click", "rich", "msgspec", "markdown-it-py", "mdurl", "pygments"]
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
-import rich_click as click
 import torch
 from PIL import Image
 

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 
-import rich_click as click
+import click
 
 from edgesynth_rt import __version__
 
@@ -38,7 +38,7 @@ Exit codes: 0 done; 1 a check or requirement does not hold; 2 wrong usage or bad
 5 the measurement is invalid; 130 interrupted."""
 
 
-class _CommandPerFile(click.RichGroup):
+class _CommandPerFile(click.Group):
     """Loads `edgesynth.cli.NAME` when the command NAME is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -50,6 +50,15 @@ class _CommandPerFile(click.RichGroup):
         module = importlib.import_module(f"edgesynth.cli.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each with its whole first sentence, which click would cut to a line."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._summary(ctx, name)) for name in COMMANDS])
+
+    def _summary(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=200) if command else ""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import rich_click as click
+import click
 
 from edgesynth.cli.common import Output, output_options
 
 _COMMAND = "edgesynth.power.command"
 
 
-class _LogOrCommand(click.RichCommand):
+class _LogOrCommand(click.Command):
     """Keeps what follows `--` apart, for it is somebody else's command line."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
