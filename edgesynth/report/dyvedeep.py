@@ -108,8 +108,7 @@ def _times(document: Document) -> list[Paragraph | Table]:
         Paragraph(
             "One image at a time on one thread of "
             f"{document['machine']['cpu']['model']}: of each image the best of "
-            "several runs in turns, then the mean over images. Knobs are tuned for what the "
-            "operator's vectors save, apart from those above."
+            "several runs in turns, then the mean over images. The knobs are those above."
         )
     ]
     for name, found in document["subjects"].items():

@@ -23,6 +23,14 @@ struct EffortCpuCounts {
     int64_t nonzero;    // of these, with an input that is not zero
     int64_t predicted;  // outputs that ended after the prefix
     int64_t filled;     // outputs that were told from their samples
+
+    void Add(EffortCpuCounts const& more) {
+        executed += more.executed;
+        products += more.products;
+        nonzero += more.nonzero;
+        predicted += more.predicted;
+        filled += more.filled;
+    }
 };
 
 // A layer, ready to run; copies everything that it is made of.

@@ -91,16 +91,8 @@ void PackPart(EffortCpuConv const& layer, EffortCpuPart const& part, float const
                 maps[i] = from + layer.order[static_cast<size_t>(rank)] * plane;
             }
             float* out = to + begin;
-            if (count == 8) {
-                for (int64_t at = 0; at < plane; ++at, out += part.padded) {
-                    Store8(Float8{maps[0][at], maps[1][at], maps[2][at], maps[3][at], maps[4][at],
-                                  maps[5][at], maps[6][at], maps[7][at]},
-                           out);
-                }
-                continue;
-            }
             for (int64_t at = 0; at < plane; ++at, out += part.padded) {
-                for (int i = 0; i < 8; ++i) out[i] = i < count ? maps[i][at] : 0.0f;
+                Store8(Across(maps, count, at), out);
             }
         }
     }

@@ -78,14 +78,7 @@ List MakeList(EffortCpuRun const& run, int32_t group, int32_t chunk) {
     for (int32_t pixel = 0; pixel < run.plane; ++pixel) {
         list.starts[static_cast<size_t>(pixel)] = count;
         for (int32_t i = 0; i < added; i += 8) {
-            Float8 x{};
-            float const* const* const f = from.data() + i;
-            if (i + 8 <= added) {
-                x = Float8{f[0][pixel], f[1][pixel], f[2][pixel], f[3][pixel],
-                           f[4][pixel], f[5][pixel], f[6][pixel], f[7][pixel]};
-            } else {
-                for (int k = 0; k < added - i; ++k) x[k] = f[k][pixel];
-            }
+            Float8 const x = Across(from.data() + i, added - i, pixel);
             count +=
                 Append(x, pixel * width + i, list.values.get() + count, list.places.get() + count);
         }
@@ -237,11 +230,7 @@ void RunTile(EffortCpuRun const& run, std::vector<List> const& lists, EffortCpuC
         }
         if (counts != nullptr) {
 #pragma omp critical
-            {
-                counts->executed += mine.executed;
-                counts->products += mine.products;
-                counts->nonzero += mine.nonzero;
-            }
+            counts->Add(mine);
         }
     }
 }

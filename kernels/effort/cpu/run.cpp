@@ -173,13 +173,6 @@ int Threads() {
 #endif
 }
 
-void Add(EffortCpuCounts const& from, EffortCpuCounts* to) {
-    to->executed += from.executed;
-    to->products += from.products;
-    to->nonzero += from.nonzero;
-    to->predicted += from.predicted;
-}
-
 // Outputs whose row and column leave the rest `phase` when divided by the sample period.
 void RunPhase(EffortCpuRun const& run, int32_t const (&phase)[2], EffortCpuCounts* counts) {
     ConvShape const& shape = run.shape;
@@ -215,7 +208,7 @@ void RunPhase(EffortCpuRun const& run, int32_t const (&phase)[2], EffortCpuCount
         }
         if (counts != nullptr) {
 #pragma omp critical
-            Add(mine, counts);
+            counts->Add(mine);
         }
     }
 }

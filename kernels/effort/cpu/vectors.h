@@ -83,6 +83,17 @@ inline Float8 LoadEveryOther8(float const* from) {
 #endif
 }
 
+// What stands at one place of the first `count` of eight maps, with zeros for the others.
+inline Float8 Across(float const* const* maps, int count, int64_t at) {
+    if (count >= 8) {
+        return Float8{maps[0][at], maps[1][at], maps[2][at], maps[3][at],
+                      maps[4][at], maps[5][at], maps[6][at], maps[7][at]};
+    }
+    Float8 value{};
+    for (int i = 0; i < count; ++i) value[i] = maps[i][at];
+    return value;
+}
+
 // Of each of eight vectors, the sum of its numbers.
 inline Float8 SumsOf(Float8 const (&x)[8]) {
     Float8 sums;
