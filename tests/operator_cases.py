@@ -164,9 +164,11 @@ _KNOBS: dict[str, dict[str, Any]] = {
     "every window similar": {"similarity": 100.0},
     "every second output": {"sample_period": 2, "sample_below": 9.52, "sample_within": 7.52},
     "every third output": {"sample_period": 3, "sample_below": 30.52, "sample_within": 30.52},
+    "small inputs": {"input_threshold": 1.52},
     "all of it": {
         "saturation": 2, "prefix_channels": 1, "prefix_thresholds": -1.52, "similarity": 1.0,
         "sample_period": 2, "sample_below": 7.52, "sample_within": 3.52,
+        "input_threshold": 1.02,
     },
 }  # fmt: skip
 

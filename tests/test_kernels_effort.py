@@ -38,7 +38,7 @@ def test_shortcuts_that_never_fire_change_no_bit(library: None) -> None:
     for case in effort_cases(seed=3)[::8]:
         off = {name: case.attributes[name] for name in case.attributes if name not in (
             "saturation", "prefix_channels", "similarity", "sample_period", "sample_below",
-            "sample_within",
+            "sample_within", "input_threshold",
         )}  # fmt: skip
         never = {**off, "sample_period": 2, "sample_below": -1e30, "sample_within": 0.0}
         if case.attributes["weight_shape"][1] > 1:

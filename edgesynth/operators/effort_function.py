@@ -18,13 +18,14 @@ from edgesynth.operators.function_body import Body
 
 def write_effort(body: Body) -> None:
     """Write all of it."""
+    x = _significant(body)
     rank, channels = _order(body)
     weights = body.op("Reshape", [body.given("weights"), body.given("weight_shape")])
     multiply: Callable[[str], str]
     if body.common.get("similarity", 0.0) < 0:
-        multiply = partial(_convolved, body)
+        multiply = partial(_convolved, body, x)
     else:
-        multiply = partial(_multiplied, body, _windows(body))
+        multiply = partial(_multiplied, body, _windows(body, x))
     y = activated(body, multiply(_first(body, weights, rank, channels)))
     if body.common.get("saturation", PREDICTED) == PREDICTED:
         prefix = body.given_as("prefix_channels", TensorProto.FLOAT)
@@ -32,6 +33,15 @@ def write_effort(body: Body) -> None:
     if body.common.get("sample_period") != 1:
         y = _sampled(body, y)
     body.returns("y", y)
+
+
+def _significant(body: Body) -> str:
+    """x, with 0 for what is too small to count."""
+    x = body.inner("x")
+    if body.common.get("input_threshold") == 0:
+        return x
+    small = body.op("Less", [body.op("Abs", [x]), body.given("input_threshold")])
+    return body.op("Where", [small, body.constant(0.0), x])
 
 
 def _order(body: Body) -> tuple[str, str]:
@@ -59,11 +69,11 @@ def _first(body: Body, weights: str, rank: str, count: str) -> str:
     return body.op("Mul", [weights, body.op("Reshape", [kept, shape])])
 
 
-def _convolved(body: Body, weights: str) -> str:
-    return convolved(body, body.inner("x"), weights, body.given("bias"))
+def _convolved(body: Body, x: str, weights: str) -> str:
+    return convolved(body, x, weights, body.given("bias"))
 
 
-def _windows(body: Body) -> str:
+def _windows(body: Body, x: str) -> str:
     """(N, C * window, P, Q): every window of x, or its mean so many times where it is similar.
 
     One-hot filters cut the windows out of single channels.
@@ -78,7 +88,6 @@ def _windows(body: Body) -> str:
     )
     unit = body.op("Cast", [body.op("Equal", [across, along])], to=TensorProto.FLOAT)
     cutter = body.op("Reshape", [unit, body.op("Concat", [size, one, window], axis=0)])
-    x = body.inner("x")
     sides = body.op("Slice", [body.op("Shape", [x]), *span(body, 2, 4)])
     apart = body.op("Concat", [body.constant([-1, 1], np.int64), sides], axis=0)
     maps = body.op("Reshape", [x, apart])

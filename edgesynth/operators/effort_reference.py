@@ -62,6 +62,7 @@ def _computed(
 ) -> tuple[torch.Tensor, Counts, torch.Tensor]:
     """Output, operations, and products of every output."""
     x, effort = inputs
+    x = significant(x, attributes)
     patches = _patches(x, attributes)  # (N, group, C / group, window, P, Q)
     weights = dense_weights(attributes)
     ranks = _ranks(attributes)
@@ -88,6 +89,11 @@ def _computed(
     checks = _checks(attributes, channels, tuple(y.shape), int(filled.sum()))
     dense = y.numel() * math.prod(attributes["weight_shape"][1:])
     return y, Counts(int(products.sum()), checks, dense), products
+
+
+def significant(x: torch.Tensor, attributes: Attributes) -> torch.Tensor:
+    """x, with 0 for what is too small to count."""
+    return torch.where(x.abs() < attributes["input_threshold"], 0, x)
 
 
 def level_channels(attributes: Attributes, effort: int) -> int:

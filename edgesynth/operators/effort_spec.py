@@ -4,6 +4,9 @@ What an output is follows from its own numbers, never from how a machine groups 
 face gives the same result, and saves what its grain allows: a GPU whole tiles, a CPU whole vectors,
 the papers' scalar machine every single output. In the order in which they act:
 
+0. **threshold** (dynamic neuron pruning of Cnvlutin, Albericio et al., ISCA 2016): an input of a
+   smaller magnitude than `input_threshold` counts as 0. That saves what a machine leaves out for
+   zeros, and nothing else.
 1. **effort**: channels are added up in `channel_order`, as many as `level_channels` has at the
    level of the run-time input.
 2. **similarity** (the paper's SFMA): a window of one channel, padding included, whose numbers
@@ -136,6 +139,13 @@ EFFORT_CONV = Operator(
             default=0.0,
         ),
         Attribute("sample_within", "FLOAT", "and differ by less than this", default=0.0, lowest=0),
+        Attribute(
+            "input_threshold",
+            "FLOAT",
+            "inputs of a smaller magnitude count as 0",
+            default=0.0,
+            lowest=0,
+        ),
     ),
     shapes=_shapes,
     check=_check,

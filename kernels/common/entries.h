@@ -93,6 +93,7 @@ ES_ENTRY int32_t es_effort_conv_host(
     int32_t sample_period,
     float sample_below,
     float sample_within,
+    float input_threshold,
     void* y);
 
 ES_ENTRY int32_t es_exit_gate_host(

@@ -93,6 +93,14 @@ __device__ __forceinline__ void LoadWeights(EffortTask const& task, EffortTile c
     }
 }
 
+// x at a tap, as bits; 0 where it is too small to count.
+template <typename T>
+__device__ __forceinline__ uint32_t LoadInput(EffortTask const& task, Corner<T> const& corner,
+                                              int4 tap) {
+    uint32_t const bits = LoadTap(task.layer.shape, corner, tap);
+    return fabsf(ToFloat(NumberOf<T>(bits))) < task.layer.knobs.input_threshold ? 0 : bits;
+}
+
 // Adds the columns that `shared.taps` and `shared.rows` describe; at(k, pixel) is x at the k-th of
 // them, as bits. Every thread takes part.
 template <typename T, typename At>
@@ -135,7 +143,7 @@ __device__ __forceinline__ void AddChannels(EffortTask const& task, EffortTile c
         }
         Step(
             task, tile, shared, count,
-            [&](int k, int) { return LoadTap(shape, corner, shared.taps[k]); }, warp);
+            [&](int k, int) { return LoadInput(task, corner, shared.taps[k]); }, warp);
         if (next % kStepColumns == 0) warp->Flush();
         column = next;
     }

@@ -13,13 +13,14 @@ enum class Saturation : int32_t { kOff = 0, kExact = 1, kPredicted = 2 };
 
 constexpr int32_t kMostSamplePeriod = 8;
 
-// Which shortcuts are taken. All off: {kOff, 0, -1.0f, 1, 0.0f, 0.0f}.
+// Which shortcuts are taken. All off: {kOff, 0, -1.0f, 1, 0.0f, 0.0f, 0.0f}.
 struct EffortKnobs {
     Saturation saturation;    // other than kOff: with ReLU only
     int32_t prefix_channels;  // 1 to C / group - 1 with saturation, otherwise without meaning
     float similarity;         // below 0: never
     int32_t sample_period;    // 1: every output is computed
     float sample_below, sample_within;
+    float input_threshold = 0.0f;  // an input of a smaller magnitude counts as 0
 };
 
 // Where in the bytes of PackEffort each part begins.

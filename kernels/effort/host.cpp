@@ -46,7 +46,8 @@ ES_ENTRY int32_t es_effort_conv_host(
     int32_t group, int32_t activation, int32_t const* channel_order, int64_t channel_order_count,
     int32_t const* level_channels, int64_t level_channels_count, int32_t saturation,
     int32_t prefix_channels, float const* prefix_thresholds, int64_t prefix_thresholds_count,
-    float similarity, int32_t sample_period, float sample_below, float sample_within, void* y) {
+    float similarity, int32_t sample_period, float sample_below, float sample_within,
+    float input_threshold, void* y) {
     using namespace edgesynth;
     for (int axis = 0; axis < 4; ++axis) {
         if (shape[axis] > INT32_MAX) return cudaErrorInvalidValue;
@@ -71,7 +72,8 @@ ES_ENTRY int32_t es_effort_conv_host(
                             similarity,
                             sample_period,
                             sample_below,
-                            sample_within};
+                            sample_within,
+                            input_threshold};
     EffortConv const layer{conv,
                            static_cast<DataType>(type),
                            static_cast<Activation>(activation),

@@ -31,7 +31,7 @@ __device__ __forceinline__ float MeanOf(EffortTask const& task, Corner<T> const&
                 static_cast<uint32_t>(down) * static_cast<uint32_t>(shape.width) +
                 static_cast<uint32_t>(right);
             int4 const tap = make_int4(static_cast<int32_t>(distance), down, right, 0);
-            float const x = ToFloat(NumberOf<T>(LoadTap(shape, channel, tap)));
+            float const x = ToFloat(NumberOf<T>(LoadInput(task, channel, tap)));
             most = fmaxf(most, x);
             least = fminf(least, x);
             sum += x;
@@ -86,7 +86,7 @@ __device__ __forceinline__ void AddChannelsOrMeans(EffortTask const& task, Effor
         int4 const tap = shared.taps[k];
         int const place = tap.w * kTilePixels + pixel;
         if (means.similar[place] != 0) return BitsOf(FromFloat<T>(means.values[place]));
-        return LoadTap(shape, corner, tap);
+        return LoadInput(task, corner, tap);
     };
     for (int32_t base = first; base < last; base += kMeanChannels) {
         int32_t const channels = min(kMeanChannels, last - base);

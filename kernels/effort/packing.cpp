@@ -117,6 +117,9 @@ std::string WrongKnob(EffortKnobs const& knobs, int64_t channels_of_group, Activ
     if (knobs.sample_period < 1 || knobs.sample_period > kMostSamplePeriod) {
         return "sample_period is not between 1 and 8";
     }
+    if (!(knobs.input_threshold >= 0.0f && std::isfinite(knobs.input_threshold))) {
+        return "input_threshold is no number from 0 on";
+    }
     bool const numbers = std::isfinite(knobs.similarity) && std::isfinite(knobs.sample_below) &&
                          std::isfinite(knobs.sample_within);
     return numbers ? "" : "similarity, sample_below or sample_within is no number";

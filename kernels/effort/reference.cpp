@@ -62,9 +62,11 @@ class Output {
             bool const inside =
                 row >= 0 && row < shape.height && column >= 0 && column < shape.width;
             int64_t const map = place_.sample * shape.channels + channel;
-            window.push_back(
+            double const number =
                 inside ? x_[static_cast<size_t>((map * shape.height + row) * shape.width + column)]
-                       : 0.0);
+                       : 0.0;
+            bool const small = std::fabs(number) < double{layer_.knobs.input_threshold};
+            window.push_back(small ? 0.0 : number);
         }
         return window;
     }

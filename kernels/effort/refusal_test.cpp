@@ -115,6 +115,8 @@ ES_TEST(EffortRefusesWrongParameters) {
         {"period 9", [](EffortConv* l) { l->knobs.sample_period = 9; }},
         {"NaN below", [](EffortConv* l) { l->knobs.sample_below = std::nanf(""); }},
         {"infinite within", [](EffortConv* l) { l->knobs.sample_within = INFINITY; }},
+        {"negative input threshold", [](EffortConv* l) { l->knobs.input_threshold = -1.0f; }},
+        {"NaN input threshold", [](EffortConv* l) { l->knobs.input_threshold = std::nanf(""); }},
         {"layout of another layer", [](EffortConv* l) { ++l->layout.rows; }},
         {"no levels", [](EffortConv* l) { l->layout.levels = 0; }},
         {"no weights", [](EffortConv* l) { l->weights = nullptr; }},

@@ -46,7 +46,8 @@ EffortKnobs const kKnobs[] = {
     {Saturation::kOff, 0, 0.0f, 1, 0.0f, 0.0f},
     {Saturation::kOff, 0, -1.0f, 2, 6.52f, 5.52f},
     {Saturation::kOff, 0, -1.0f, 3, 99.52f, 99.52f},
-    {Saturation::kPredicted, 1, 1.0f, 2, 6.52f, 3.52f},
+    {Saturation::kOff, 0, -1.0f, 1, 0.0f, 0.0f, 1.52f},
+    {Saturation::kPredicted, 1, 1.0f, 2, 6.52f, 3.52f, 1.52f},
 };
 
 // Every output is that of the definition, and what was done is at least what it takes.
@@ -106,7 +107,8 @@ ES_TEST(EffortRandomShapesAndKnobs) {
         EffortKnobs knobs{
             static_cast<Saturation>(integer(0, 2)),    integer(1, shape.channels / group - 1),
             static_cast<float>(integer(-1, 3)),        integer(1, 5),
-            static_cast<float>(integer(0, 9)) + 0.52f, static_cast<float>(integer(0, 9)) + 0.52f};
+            static_cast<float>(integer(0, 9)) + 0.52f, static_cast<float>(integer(0, 9)) + 0.52f,
+            static_cast<float>(integer(0, 2)) + 0.52f};
         DataType const type = random.Chance(0.5) ? DataType::kFloat : DataType::kHalf;
         if (type == DataType::kHalf && knobs.similarity > 0.0f) knobs.sample_period = 1;
         Check(MakeEffortProblem(shape, "random", type, knobs, random.Next()));

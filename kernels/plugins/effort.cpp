@@ -19,7 +19,8 @@ class EffortLayer final : public Layer<ConvGeometry> {
                  attributes.Float("similarity"),
                  attributes.Int("sample_period"),
                  attributes.Float("sample_below"),
-                 attributes.Float("sample_within")},
+                 attributes.Float("sample_within"),
+                 attributes.Float("input_threshold")},
           float_([this] { return Pack(DataType::kFloat).bytes; }),
           half_([this] { return Pack(DataType::kHalf).bytes; }) {
         ConvGeometry const& geometry = this->geometry_;

@@ -112,6 +112,7 @@ static constexpr FieldSpec kEffortConvFields[] = {
     {"sample_period", FieldKind::kInt, 0, false, {1}, 1, 8, {0}, 0},
     {"sample_below", FieldKind::kFloat, 0, false, {0}, -kNoLimit, kNoLimit, {0}, 0},
     {"sample_within", FieldKind::kFloat, 0, false, {0}, 0, kNoLimit, {0}, 0},
+    {"input_threshold", FieldKind::kFloat, 0, false, {0}, 0, kNoLimit, {0}, 0},
 };
 
 // EsExitGate: confidence and decision of an early exit, and which samples go on
@@ -138,7 +139,7 @@ static constexpr OperatorSpec kOperators[] = {
     {"EsPackedLinearAdd", "EsPackedLinear", 2, 1, kPackedLinearFields, 6},
     {"EsPackedConv", "EsPackedConv", 1, 1, kPackedConvFields, 10},
     {"EsPackedConvAdd", "EsPackedConv", 2, 1, kPackedConvFields, 10},
-    {"EsEffortConv", "EsEffortConv", 2, 1, kEffortConvFields, 17},
+    {"EsEffortConv", "EsEffortConv", 2, 1, kEffortConvFields, 18},
     {"EsExitGate", "EsExitGate", 2, 5, kExitGateFields, 4},
 };
 static constexpr int32_t kOperatorCount = 10;

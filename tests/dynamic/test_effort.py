@@ -19,7 +19,8 @@ from edgesynth.dynamic.effort.execution import EffortModule
 from edgesynth.dynamic.effort.knobs import Knobs, Tally
 from edgesynth.dynamic.effort.layers import EffortNetwork, with_knobs
 from edgesynth.dynamic.effort.settings import restore, settings_of
-from edgesynth.dynamic.effort.tuner import TIME, judge, loss_bound, tune
+from edgesynth.dynamic.effort.trials import OPERATIONS, TIME
+from edgesynth.dynamic.effort.tuner import judge, loss_bound, tune
 from edgesynth.operators.backends import native
 from edgesynth.operators.effort_cpu import CpuEffortConv
 from edgesynth.operators.effort_spec import EXACT, PREDICTED
@@ -209,6 +210,32 @@ def test_tuning_for_time_counts_what_vectors_do(trained: nn.Module) -> None:
     assert tuned.before.accuracy - tuned.after.accuracy <= 0.01
 
 
+@settings(max_examples=30, deadline=None)
+@given(layers(channels=40, filters=(16, 60)), st.sampled_from([0.1, 0.5, 1.5, 9.0]))
+def test_small_inputs_count_as_zero(
+    drawn: tuple[EffortModule, torch.Tensor], threshold: float
+) -> None:
+    module, x = drawn
+    x = x - 0.3  # of both signs
+    y, counted = ran(module, Knobs(threshold=threshold), x)
+    without = torch.where(x.abs() < threshold, 0.0, x)
+    torch.testing.assert_close(y, module.dense(without), rtol=1e-4, atol=1e-4)
+    assert counted.products == counted.dense and counted.checks == 0
+    assert counted.nonzero == ran(module, Knobs(), without)[1].nonzero
+
+
+@pytest.mark.parametrize(("objective", "pays"), [(TIME, True), (OPERATIONS, False)])
+def test_thresholds_save_time_and_no_operations(
+    trained: nn.Module, objective: str, pays: bool
+) -> None:
+    network = network_of(trained)
+    x, labels = blobs(300, 3)
+    tuned = tune(network, x, labels, max_loss=0.05, objective=objective, only=("threshold",))
+    assert bool(tuned.knobs) == pays
+    assert tuned.after.total.nonzero <= tuned.before.total.nonzero
+    assert tuned.after.operations == tuned.before.operations
+
+
 def test_what_may_not_be_lost_is_not(trained: nn.Module) -> None:
     network = network_of(trained)
     x, labels = blobs(100, 4)
@@ -231,7 +258,7 @@ def test_thresholds_lose_no_more_than_they_may(trained: nn.Module) -> None:
 
 def test_settings_come_back_from_json(trained: nn.Module) -> None:
     network, other = network_of(trained), network_of(trained)
-    knobs = Knobs(PREDICTED, 3, (0.5,) * 16, 0.25, 2, 1.5, 0.75, 6)
+    knobs = Knobs(PREDICTED, 3, (0.5,) * 16, 0.25, 2, 1.5, 0.75, 6, 0.125)
     network.modules["4"].set(knobs)
     network.modules["4"].order = np.array([3, 1, 0, 2, 7, 6, 5, 4], np.int32)
     written = json.loads(json.dumps(settings_of(network)))
@@ -252,6 +279,7 @@ def test_knobs_of_different_kinds_add_up() -> None:
     assert both == replace(spet, sample_period=2, sample_below=1.0)
     assert both.names == ("SPET", "SDSS") and set(both.document()) == {"SPET", "SDSS"}
     assert merge(both, ("effort", Knobs(channels=5))).level == 1
+    assert merge(both, ("threshold", Knobs(threshold=0.5))) == replace(both, threshold=0.5)
 
 
 def test_the_bound_counts_what_was_lost_and_how_sure_that_is() -> None:

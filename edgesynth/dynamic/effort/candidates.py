@@ -33,6 +33,9 @@ WITHIN = (0.1, 0.4, 1.2)
 FEWER = (0.875, 0.75, 0.5)
 """Of the channels that are added up."""
 
+SMALL = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+"""Of the inputs that are not zero, the smallest."""
+
 Change = tuple[str, Knobs]
 """The knob's name, and a `Knobs` with that one on."""
 
@@ -54,23 +57,14 @@ def changes(module: EffortModule, x: torch.Tensor) -> Iterator[Change]:
         deviation = float(x.std())
         for share in SIMILAR:
             yield "SFMA", Knobs(similarity=share * deviation)
-    if min(y.shape[2:]) > 2:
-        above = y[y > 0]
-        scale = float(above.mean()) if above.numel() else 1.0
-        for period in PERIODS:
-            for below in BELOW:
-                for within in WITHIN:
-                    if within <= below:
-                        knobs = Knobs(
-                            sample_period=period,
-                            sample_below=below * scale,
-                            sample_within=within * scale,
-                        )
-                        yield "SDSS", knobs
+    yield from _sampling(y)
     for share in FEWER:
         count = round(share * layer.channels)
         if 0 < count < layer.channels:
             yield "effort", Knobs(channels=count)
+    sizes = np.sort(x[x != 0].abs().numpy())
+    for share in SMALL if sizes.size else ():
+        yield "threshold", Knobs(threshold=float(sizes[int(share * sizes.size)]))
 
 
 def merge(knobs: Knobs, change: Change) -> Knobs:
@@ -92,6 +86,8 @@ def merge(knobs: Knobs, change: Change) -> Knobs:
             sample_below=new.sample_below,
             sample_within=new.sample_within,
         )
+    if name == "threshold":
+        return replace(knobs, threshold=new.threshold)
     return replace(knobs, channels=new.channels)
 
 
@@ -107,6 +103,23 @@ def _saturation(module: EffortModule, x: torch.Tensor, y: torch.Tensor) -> Itera
         prefix = _prefix_sums(module, x, count)
         for thresholds in _thresholds(prefix, y, LOST):
             yield "SPET", Knobs(PREDICTED, count, as_tuple(thresholds))
+
+
+def _sampling(y: torch.Tensor) -> Iterator[Change]:
+    if min(y.shape[2:]) <= 2:
+        return
+    above = y[y > 0]
+    scale = float(above.mean()) if above.numel() else 1.0
+    for period in PERIODS:
+        for below in BELOW:
+            for within in WITHIN:
+                if within <= below:
+                    knobs = Knobs(
+                        sample_period=period,
+                        sample_below=below * scale,
+                        sample_within=within * scale,
+                    )
+                    yield "SDSS", knobs
 
 
 def _prefix_sums(module: EffortModule, x: torch.Tensor, count: int) -> torch.Tensor:

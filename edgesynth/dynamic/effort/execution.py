@@ -15,7 +15,7 @@ from edgesynth.dynamic.effort.exact import exact_operations
 from edgesynth.dynamic.effort.knobs import Knobs, Tally
 from edgesynth.dynamic.effort.work import work_of
 from edgesynth.operators.effort_cpu import CpuEffortConv
-from edgesynth.operators.effort_reference import check_operations, effort_conv
+from edgesynth.operators.effort_reference import check_operations, effort_conv, significant
 from edgesynth.operators.effort_spec import EFFORT_CONV, EXACT
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ as long as the layer."""
 def _exact(x: torch.Tensor, attributes: dict[str, Any]) -> tuple[int, int]:
     """Of the whole batch; counted on all images of a small one."""
     step = _EVERY if len(x) >= 2 * _EVERY else 1
-    some = x[::step]
+    some = significant(x[::step], attributes)
     products, checks = exact_operations(some, attributes)
     return products * len(x) // len(some), checks * len(x) // len(some)
 

@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 from edgesynth.operators.effort_spec import EXACT, OFF, PREDICTED
 
-KNOBS = ("SPET", "SFMA", "SDSS", "effort")
-"""The paper's three, and the number of channels that are added up."""
+KNOBS = ("SPET", "SFMA", "SDSS", "effort", "threshold")
+"""The paper's three, the number of channels that are added up, and inputs that count as zero."""
+FOR_TIME_ALONE = ("threshold",)
+"""Of these, what saves nothing but time: a machine that counts operations without skipping zeros
+does not see it."""
 NAMES = {OFF: "off", EXACT: "exact", PREDICTED: "predicted"}
 
 
@@ -30,6 +33,8 @@ class Knobs:
     sample_within: float = 0.0
     channels: int | None = None
     """That are added up, of each group; None for all. Level 1 of the run-time effort."""
+    threshold: float = 0.0
+    """Inputs of a smaller magnitude count as 0."""
 
     @property
     def off(self) -> bool:
@@ -44,6 +49,7 @@ class Knobs:
             "SFMA": self.similarity >= 0,
             "SDSS": self.sample_period > 1,
             "effort": self.channels is not None,
+            "threshold": self.threshold > 0,
         }
         return tuple(name for name, value in on.items() if value)
 
@@ -59,6 +65,7 @@ class Knobs:
             "sample_period": self.sample_period,
             "sample_below": self.sample_below,
             "sample_within": self.sample_within,
+            "input_threshold": self.threshold,
         }
 
     @property
@@ -85,6 +92,8 @@ class Knobs:
             }
         if self.channels is not None:
             found["effort"] = {"channels": self.channels}
+        if self.threshold > 0:
+            found["threshold"] = {"below": self.threshold}
         return found
 
 

@@ -41,7 +41,9 @@ def restore(network: EffortNetwork, settings: Mapping[str, Any]) -> None:
 
 
 def _knobs(document: Mapping[str, Any]) -> Knobs:
-    spet, sfma, sdss = (document.get(name) or {} for name in ("SPET", "SFMA", "SDSS"))
+    spet, sfma, sdss, threshold = (
+        document.get(name) or {} for name in ("SPET", "SFMA", "SDSS", "threshold")
+    )
     modes = {name: value for value, name in NAMES.items()}
     return Knobs(
         saturation=modes[spet["mode"]] if spet else OFF,
@@ -52,4 +54,5 @@ def _knobs(document: Mapping[str, Any]) -> Knobs:
         sample_below=float(sdss.get("below", 0.0)),
         sample_within=float(sdss.get("within", 0.0)),
         channels=document["effort"]["channels"] if "effort" in document else None,
+        threshold=float(threshold.get("below", 0.0)),
     )

@@ -13,10 +13,10 @@ from edgesynth.core.dataset import Dataset
 from edgesynth.core.errors import MissingError, UserError
 from edgesynth.core.progress import Progress
 from edgesynth.core.requirement import parse_requirements
-from edgesynth.dynamic.effort.knobs import KNOBS, Knobs
+from edgesynth.dynamic.effort.knobs import FOR_TIME_ALONE, KNOBS, Knobs
 from edgesynth.dynamic.effort.layers import EffortNetwork, with_knobs
 from edgesynth.dynamic.effort.settings import settings_of
-from edgesynth.dynamic.effort.trials import answers, try_settings
+from edgesynth.dynamic.effort.trials import OPERATIONS, TIME, answers, try_settings
 from edgesynth.dynamic.effort.tuner import Judged, Tuned, judge, tune
 from edgesynth.hardware.counting import count
 from edgesynth.networks import edgenet
@@ -32,10 +32,15 @@ from edgesynth.workflows.evolve import evolve
 from edgesynth.workflows.reproduce.dyvedeep_recipe import EffortRecipe
 from edgesynth.workflows.train import train
 
-ALL, ZEROS = "all knobs", "zero skipping"
+ALL, FOR_TIME, ZEROS = "all knobs", "all knobs, for time", "zero skipping"
 COMPRESSED = "compressed"
-METHODS: Mapping[str, tuple[str, ...]] = {**{name: (name,) for name in KNOBS}, ALL: KNOBS}
-"""The knobs that may be set."""
+METHODS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    **{name: ((name,), OPERATIONS) for name in KNOBS if name not in FOR_TIME_ALONE},
+    ALL: (KNOBS, OPERATIONS),
+    FOR_TIME: (KNOBS, TIME),
+}
+"""The knobs that may be set, and what they are to save."""
+CLOCKED = (ALL, FOR_TIME)
 _EXACT_IMAGES = 64
 
 
@@ -45,7 +50,7 @@ class EffortRow(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     subject: str
     method: str
-    """A knob alone, `ALL`, or `ZEROS` without any knob."""
+    """A knob alone, `ALL`, `FOR_TIME`, or `ZEROS` without any knob."""
     macs: int
     """Of the whole network, dense."""
     accuracy: dict[str, float]
@@ -117,7 +122,7 @@ def run_job(
             knobs=settings_of(effort),
             calibration_lost_points=100 * (tuned.before.accuracy - tuned.after.accuracy),
         )
-        if method == ALL:
+        if method in CLOCKED:
             row = msgspec.structs.replace(row, **_clocked(effort, network, test, recipe))
         rows.append(row)
     return rows
@@ -145,12 +150,13 @@ def _tunings(
             inputs,
             labels,
             max_loss=recipe.max_loss / 100,
+            objective=objective,
             only=only,
             trials=trials,
             before=before,
             progress=progress,
         )
-        for method, only in METHODS.items()
+        for method, (only, objective) in METHODS.items()
     }
 
 

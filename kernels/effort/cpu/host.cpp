@@ -11,7 +11,8 @@ ES_ENTRY EffortCpuConv* es_effort_cpu_make(
     int32_t group, int32_t activation, int32_t const* channel_order, int64_t channel_order_count,
     int32_t const* level_channels, int64_t level_channels_count, int32_t saturation,
     int32_t prefix_channels, float const* prefix_thresholds, int64_t prefix_thresholds_count,
-    float similarity, int32_t sample_period, float sample_below, float sample_within) {
+    float similarity, int32_t sample_period, float sample_below, float sample_within,
+    float input_threshold) {
     using namespace edgesynth;
     int64_t const channels = CheckedProduct(weight_shape[1], group);
     if (channels < 1 || channels > INT32_MAX) return nullptr;
@@ -39,7 +40,8 @@ ES_ENTRY EffortCpuConv* es_effort_cpu_make(
                             similarity,
                             sample_period,
                             sample_below,
-                            sample_within};
+                            sample_within,
+                            input_threshold};
     return MakeEffortCpuConv(shape, attributes, bias, static_cast<Activation>(activation), knobs);
 }
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #if defined(_OPENMP)
@@ -12,17 +13,20 @@ namespace {
 
 constexpr int64_t kSlack = 8;  // numbers before the first map and behind the last
 
-// x with zeros around every map, as far as windows reach.
-std::vector<float> Padded(ConvShape const& shape, float const* x, int32_t height, int32_t width) {
+// x with zeros around every map, as far as windows reach, and where it is too small to count.
+std::vector<float> Padded(ConvShape const& shape, float const* x, int32_t height, int32_t width,
+                          float threshold) {
     int64_t const maps = int64_t{shape.samples} * shape.channels;
     std::vector<float> padded(static_cast<size_t>(maps * height * width + 2 * kSlack), 0.0f);
 #pragma omp parallel for schedule(static)
     for (int64_t map = 0; map < maps; ++map) {
         for (int32_t row = 0; row < shape.height; ++row) {
             float const* const from = x + (map * shape.height + row) * shape.width;
-            std::copy_n(from, shape.width,
-                        padded.begin() + kSlack + (map * height + row + shape.pads[0]) * width +
-                            shape.pads[1]);
+            float* const to = padded.data() + kSlack +
+                              (map * height + row + shape.pads[0]) * width + shape.pads[1];
+            for (int32_t i = 0; i < shape.width; ++i) {
+                to[i] = std::fabs(from[i]) < threshold ? 0.0f : from[i];
+            }
         }
     }
     return padded;
@@ -238,11 +242,13 @@ bool RunEffortCpuConv(EffortCpuConv const& layer, float const* x, int32_t sample
     int32_t const period = layer.knobs.sample_period;
     int32_t const rows = static_cast<int32_t>(OutputSide(shape, 0));
     int32_t const columns = static_cast<int32_t>(OutputSide(shape, 1));
-    bool const pads = shape.pads[0] + shape.pads[1] + shape.pads[2] + shape.pads[3] > 0;
+    float const threshold = layer.knobs.input_threshold;
+    bool const pads =
+        shape.pads[0] + shape.pads[1] + shape.pads[2] + shape.pads[3] > 0 || threshold > 0.0f;
     int32_t const padded_height = height + shape.pads[0] + shape.pads[2];
     int32_t const padded_width = width + shape.pads[1] + shape.pads[3];
     std::vector<float> const padded =
-        pads ? Padded(shape, x, padded_height, padded_width) : std::vector<float>();
+        pads ? Padded(shape, x, padded_height, padded_width, threshold) : std::vector<float>();
     int32_t const level =
         std::min(std::max(effort, 0), static_cast<int32_t>(layer.levels.size()) - 1);
     EffortCpuRun run{layer,

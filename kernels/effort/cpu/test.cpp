@@ -54,7 +54,8 @@ EffortProblem MakeRandom(Random* random, int32_t channels = 6, int32_t filters =
         EffortKnobs const knobs{
             static_cast<Saturation>(integer(0, 2)),    integer(1, shape.channels / group - 1),
             static_cast<float>(integer(-1, 3)),        integer(1, 5),
-            static_cast<float>(integer(0, 9)) + 0.52f, static_cast<float>(integer(0, 9)) + 0.52f};
+            static_cast<float>(integer(0, 9)) + 0.52f, static_cast<float>(integer(0, 9)) + 0.52f,
+            static_cast<float>(integer(0, 2)) + 0.52f};
         return MakeEffortProblem(shape, "random", DataType::kFloat, knobs, random->Next());
     }
 }

@@ -33,7 +33,8 @@ EffortReference Expected(NodeFields const& f, std::vector<double> const& x, int3
                               f.floats.at("similarity")[0],
                               f.ints.at("sample_period")[0],
                               f.floats.at("sample_below")[0],
-                              f.floats.at("sample_within")[0]};
+                              f.floats.at("sample_within")[0],
+                              f.floats.at("input_threshold")[0]};
     EffortAttributes const attributes{
         f.floats.at("weights").data(),           f.ints.at("channel_order").data(),
         f.ints.at("level_channels").data(),      2,
@@ -50,6 +51,7 @@ void Check(ShellKind const& shell, edgesynth::DataType type, int32_t effort) {
     sample.fields.floats["prefix_thresholds"] = {-0.53f, -1.03f, -0.28f, 0.03f, -2.03f, -0.78f};
     sample.fields.floats["sample_below"] = {2.03f};
     sample.fields.floats["sample_within"] = {1.03f};
+    sample.fields.floats["input_threshold"] = {1.53f};
     testing::Random random(9);
     std::vector<double> x;
     for (int64_t i = 0; i < kInputs; ++i) {

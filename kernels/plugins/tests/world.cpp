@@ -218,6 +218,7 @@ Sample EffortSample() {
     sample.fields.ints["sample_period"] = {2};
     sample.fields.floats["sample_below"] = {2.0f};
     sample.fields.floats["sample_within"] = {1.0f};
+    sample.fields.floats["input_threshold"] = {0.5f};
     for (auto& entry : sample.wrong_inputs) entry.second.push_back({1});
     sample.inputs.push_back({1});
     sample.wrong_inputs.emplace_back("two levels", Inputs{{2, 4, 5, 7}, {2}});
