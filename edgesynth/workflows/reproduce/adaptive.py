@@ -40,7 +40,8 @@ _LEVELS = (0.3, 0.5, 0.7, 1.0)
 _NOISE = 1.02
 """A ratio of costs up to this is no difference: 10,000 test images tell no finer."""
 _WORTH_MS = 1.0
-"""Wall-clock is held against MACs for networks that take longer than this."""
+"""Wall-clock is held against MACs where a stage takes longer than this: below, calling the next one
+counts as well."""
 
 
 def reproduce_adaptive(
@@ -265,10 +266,10 @@ def _clocked(subject: str, methods: Mapping[str, Curve]) -> Check:
         f"{latency['speedup']:.2f} times faster where MACs are {latency['mac_ratio']:.2f} times "
         f"fewer ({latency['of_mac_ratio']:.2f} of it); mean {latency['staged_mean_ms']:.3f} ms, "
         f"p99 {latency['staged_p99_ms']:.3f} ms, whole {latency['whole_mean_ms']:.3f} ms, "
-        f"p99 {latency['whole_p99_ms']:.3f} ms"
+        f"p99 {latency['whole_p99_ms']:.3f} ms, first stage {latency['first_stage_ms']:.3f} ms"
     )
-    if latency["whole_p50_ms"] < _WORTH_MS:
-        return Check("wall-clock", claim, None, f"{found}; takes under {_WORTH_MS:g} ms")
+    if latency["first_stage_ms"] < _WORTH_MS:
+        return Check("wall-clock", claim, None, f"{found}, which is under {_WORTH_MS:g} ms")
     return Check("wall-clock", claim, latency["of_mac_ratio"] >= _OF_MAC_RATIO, found)
 
 
