@@ -4,18 +4,18 @@ What an output is follows from its own numbers, never from how a machine groups 
 face gives the same result, and saves what its grain allows: a GPU whole tiles, a CPU whole vectors,
 the papers' scalar machine every single output. In the order in which they act:
 
-0. **threshold** (dynamic neuron pruning of Cnvlutin, Albericio et al., ISCA 2016): an input of a
+1. **threshold** (dynamic neuron pruning of Cnvlutin, Albericio et al., ISCA 2016): an input of a
    smaller magnitude than `input_threshold` counts as 0. That saves what a machine leaves out for
    zeros, and nothing else.
-1. **effort**: channels are added up in `channel_order`, as many as `level_channels` has at the
+2. **effort**: channels are added up in `channel_order`, as many as `level_channels` has at the
    level of the run-time input.
-2. **similarity** (the paper's SFMA): a window of one channel, padding included, whose numbers
+3. **similarity** (the paper's SFMA): a window of one channel, padding included, whose numbers
    differ by no more than this counts as its mean times the sum of the weights.
-3. **saturation** (SPET), with ReLU. *Predicted*: where the sum of the first `prefix_channels` and
+4. **saturation** (SPET), with ReLU. *Predicted*: where the sum of the first `prefix_channels` and
    the bias lies below the filter's threshold, the output is 0. *Exact*: after every
    `prefix_channels` channels an output may stop at 0 if it is not above 0 and no positive weight is
    left; the input must not be negative, and no output changes.
-4. **sampling** (SDSS): of every `sample_period` rows and columns the first is computed. Another
+5. **sampling** (SDSS): of every `sample_period` rows and columns the first is computed. Another
    output looks at the four samples around it (at the lower and right edge those that exist): if all
    lie below `sample_below` and within less than `sample_within`, it is interpolated between them;
    otherwise it is computed.

@@ -217,7 +217,7 @@ def test_small_inputs_count_as_zero(
 ) -> None:
     module, x = drawn
     x = x - 0.3  # of both signs
-    y, counted = ran(module, Knobs(threshold=threshold), x)
+    y, counted = ran(module, Knobs(input_threshold=threshold), x)
     without = torch.where(x.abs() < threshold, 0.0, x)
     torch.testing.assert_close(y, module.dense(without), rtol=1e-4, atol=1e-4)
     assert counted.products == counted.dense and counted.checks == 0
@@ -279,7 +279,9 @@ def test_knobs_of_different_kinds_add_up() -> None:
     assert both == replace(spet, sample_period=2, sample_below=1.0)
     assert both.names == ("SPET", "SDSS") and set(both.document()) == {"SPET", "SDSS"}
     assert merge(both, ("effort", Knobs(channels=5))).level == 1
-    assert merge(both, ("threshold", Knobs(threshold=0.5))) == replace(both, threshold=0.5)
+    assert merge(both, ("threshold", Knobs(input_threshold=0.5))) == replace(
+        both, input_threshold=0.5
+    )
 
 
 def test_the_bound_counts_what_was_lost_and_how_sure_that_is() -> None:

@@ -64,7 +64,7 @@ def changes(module: EffortModule, x: torch.Tensor) -> Iterator[Change]:
             yield "effort", Knobs(channels=count)
     sizes = np.sort(x[x != 0].abs().numpy())
     for share in SMALL if sizes.size else ():
-        yield "threshold", Knobs(threshold=float(sizes[int(share * sizes.size)]))
+        yield "threshold", Knobs(input_threshold=float(sizes[int(share * sizes.size)]))
 
 
 def merge(knobs: Knobs, change: Change) -> Knobs:
@@ -87,7 +87,7 @@ def merge(knobs: Knobs, change: Change) -> Knobs:
             sample_within=new.sample_within,
         )
     if name == "threshold":
-        return replace(knobs, threshold=new.threshold)
+        return replace(knobs, input_threshold=new.input_threshold)
     return replace(knobs, channels=new.channels)
 
 

@@ -33,7 +33,7 @@ class Knobs:
     sample_within: float = 0.0
     channels: int | None = None
     """That are added up, of each group; None for all. Level 1 of the run-time effort."""
-    threshold: float = 0.0
+    input_threshold: float = 0.0
     """Inputs of a smaller magnitude count as 0."""
 
     @property
@@ -49,7 +49,7 @@ class Knobs:
             "SFMA": self.similarity >= 0,
             "SDSS": self.sample_period > 1,
             "effort": self.channels is not None,
-            "threshold": self.threshold > 0,
+            "threshold": self.input_threshold > 0,
         }
         return tuple(name for name, value in on.items() if value)
 
@@ -65,7 +65,7 @@ class Knobs:
             "sample_period": self.sample_period,
             "sample_below": self.sample_below,
             "sample_within": self.sample_within,
-            "input_threshold": self.threshold,
+            "input_threshold": self.input_threshold,
         }
 
     @property
@@ -92,8 +92,8 @@ class Knobs:
             }
         if self.channels is not None:
             found["effort"] = {"channels": self.channels}
-        if self.threshold > 0:
-            found["threshold"] = {"below": self.threshold}
+        if self.input_threshold > 0:
+            found["threshold"] = {"below": self.input_threshold}
         return found
 
 

@@ -54,5 +54,5 @@ def _knobs(document: Mapping[str, Any]) -> Knobs:
         sample_below=float(sdss.get("below", 0.0)),
         sample_within=float(sdss.get("within", 0.0)),
         channels=document["effort"]["channels"] if "effort" in document else None,
-        threshold=float(threshold.get("below", 0.0)),
+        input_threshold=float(threshold.get("below", 0.0)),
     )
