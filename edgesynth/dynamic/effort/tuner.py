@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,28 +136,32 @@ def tune(
     progress = progress or Silent()
     if trials is None:
         trials = try_settings(network, inputs[:trial_images], progress)
-    for module in network.modules.values():
-        module.set(Knobs())
+    set_knobs(network, {})
     wanted, rejected = _worth_judging([t for t in trials if t.change[0] in only], objective)
     before = before or judge(network, inputs, labels)
     few = slice(0, _ON_THE_WAY)
     path, left = _path(network, inputs[few], labels[few], wanted, max_loss, objective, progress)
     held = _longest(network, inputs, labels, before, path, max_loss, progress)
-    set_knobs(network, path[:held])
+    knobs = _after(path[:held])
+    set_knobs(network, knobs)
     return Tuned(
-        {step.trial.layer: step.knobs for step in path[:held]},
+        knobs,
         before,
         judge(network, inputs, labels) if held else before,
         [*rejected, *left, *(_rejection(step.trial, LOSES) for step in path[held:])],
     )
 
 
-def set_knobs(network: EffortNetwork, steps: Sequence[Step]) -> None:
-    """Of all layers, as they are after these steps of a path."""
-    knobs = {step.trial.layer: step.knobs for step in steps}
+def set_knobs(network: EffortNetwork, knobs: Mapping[str, Knobs]) -> None:
+    """Of all layers, by name; one that is not there computes everything."""
     for name, module in network.modules.items():
         if module.knobs != knobs.get(name, Knobs()):
             module.set(knobs.get(name, Knobs()))
+
+
+def _after(steps: Sequence[Step]) -> dict[str, Knobs]:
+    """By layer, at the end of these steps of a path."""
+    return {step.trial.layer: step.knobs for step in steps}
 
 
 def _path(
@@ -209,7 +213,7 @@ def _longest(
     with progress.track("judge by accuracy", len(path).bit_length()) as task:
         while fails - holds > 1:
             steps = (holds + fails) // 2
-            set_knobs(network, path[:steps])
+            set_knobs(network, _after(path[:steps]))
             right = answers(network, inputs).argmax(dim=1).numpy() == labels
             if loss_bound(before.right, right, 0.5) > max_loss:
                 fails = steps

@@ -17,7 +17,7 @@ from edgesynth.dynamic.effort.knobs import FOR_TIME_ALONE, KNOBS, Knobs
 from edgesynth.dynamic.effort.layers import EffortNetwork, with_knobs
 from edgesynth.dynamic.effort.settings import settings_of
 from edgesynth.dynamic.effort.trials import OPERATIONS, TIME, answers, try_settings
-from edgesynth.dynamic.effort.tuner import Judged, Tuned, judge, tune
+from edgesynth.dynamic.effort.tuner import Judged, Tuned, judge, set_knobs, tune
 from edgesynth.hardware.counting import count
 from edgesynth.networks import edgenet
 from edgesynth.networks.network import Network
@@ -111,8 +111,7 @@ def run_job(
     ]  # fmt: skip
     tunings = _tunings(effort, dataset, network, recipe, progress)
     for method, tuned in tunings.items():
-        for layer, module in effort.modules.items():
-            module.set(tuned.knobs.get(layer, Knobs()))
+        set_knobs(effort, tuned.knobs)
         progress.say(f"seed {job.seed} {job.subject}: all test images, {method}")
         after = judge(effort, test, labels) if tuned.knobs else before
         row = EffortRow(
